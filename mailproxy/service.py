@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from mailproxy import __version__
+from mailproxy.bans.breadth import BanBreadth
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Bans, Config
 from mailproxy.control.questions import Ask
@@ -99,6 +100,7 @@ class ProxyService(Service):
             self._process_state.bans, reactor, self._background.do, monotonic=self._loop.poller.look_at_clock
         )
         """Bans clients; where another process keeps the bans, it only removes those that have ended."""
+        self.ban_breadth = BanBreadth(self._process_state.bans, reactor, self._background.do)
         self.kicks = Kicks(lambda: self._generation.sessions, reactor, self._loop.poller)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
@@ -193,6 +195,7 @@ class ProxyService(Service):
             self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.files.trusts)
             self._follow_lists(self._prepared.settings)
+            self.ban_breadth.start()
         self._report_ready()
 
     def _report_ready(self) -> None:
@@ -274,7 +277,8 @@ class ProxyService(Service):
 
     def _follow_lists(self, settings: Config) -> None:
         """Check the lists of networks of a configuration for changes."""
-        self.network_lists.follow(settings.list_files, settings.watch, settings.bans.lists)
+        exempt = self._process_state.bans.exempt
+        self.network_lists.follow(settings.list_files, settings.watch, settings.bans.lists, exempt)
 
     def change_others(self) -> Deferred[Sequence[str]]:
         """Have the other processes of the service use the reading; there is none."""
@@ -297,6 +301,7 @@ class ProxyService(Service):
         self.network_lists.stop()
         self.drains.stop()
         self.kicks.stop()
+        self.ban_breadth.stop()
         self.bans.flush()
         self.ticket_keys.stop()
         return self.stop.end_sessions().addCallback(self._close)

@@ -17,6 +17,9 @@ from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 # Entries of the heap that a later ban of the same network has made void; more are removed at once.
 _MAX_VOID = 1000
 
+# By the length of an address, the fewest bits that do not count in a wide network.
+_WIDE = {4: 8, 16: 80}
+
 
 class BanTable:
     """One ban for each network (mutable)."""
@@ -37,6 +40,24 @@ class BanTable:
     def __iter__(self) -> Iterator[Ban]:
         """Yield all bans; the table may change meanwhile."""
         return iter(list(self.bans.values()))
+
+    def addresses(self, size: int) -> int:
+        """
+        Return how many addresses of this many bytes the networks have, at most.
+
+        Those in two networks count twice, and bans of single addresses not at all.
+        """
+        return sum(len(bans) << shift for shift, bans in self._networks[size])
+
+    def wide_networks(self) -> list[Ban]:
+        """Return the bans of a /24, a /48 of IPv6, and wider: half a million narrower ones are 1.5 % of IPv4."""
+        return [
+            ban
+            for size, networks in self._networks.items()
+            for shift, bans in networks
+            if shift >= _WIDE[size]
+            for ban in bans.values()
+        ]
 
     def get(self, key: Key) -> Ban | None:
         """Return the ban of exactly this network."""

@@ -119,6 +119,9 @@ def _service(info: Row) -> Iterator[Finding]:
     for problem in info.get("lists_refused") or ():
         path, _, reason = problem.partition(": ")
         yield Finding("bad", f"list {path}", f" is refused: {reason}; a start would fail")
+    for broad in info.get("bans_broad") or ():
+        subject, _, words = broad.rpartition(": ")
+        yield Finding("caution", subject, f" {words}")
     for end in info.get("worker_ends") or ():
         worker, number, words = end.split(" ", 2)
         yield Finding("bad", f"{worker} {number}", f" {words}")

@@ -21,6 +21,7 @@ from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, ConfigStatus, FrontendStatus, Info, RuleStatus, ServerStatus
 from mailproxy.front.frontend import Frontend
+from mailproxy.networks.breadth import list_breadth
 from mailproxy.rules.explanation import actions, condition_of
 from mailproxy.session.numbers import COUNTERS
 
@@ -47,6 +48,7 @@ def info(running: Running, watchers: int) -> Info:
         reload_s=_ago(reloading.ended, _now(running)),
         reload_problem=reloading.problem,
         lists_refused=tuple(running.process_state.lists.refused.values()),
+        bans_broad=tuple(_bans_broad(running)),
         workers=len(running.others),
         worker_ends=tuple(running.worker_ends),
         bans=len(running.bans.bans),
@@ -55,6 +57,15 @@ def info(running: Running, watchers: int) -> Info:
         sources_evicted=None if sources is None else sources.evictions,
         sources_uncounted=None if sources is None else sources.overflows,
     )
+
+
+def _bans_broad(running: Running) -> Iterator[str]:
+    gate = running.process_state.bans
+    for one in gate.lists:
+        if problem := list_breadth(one.networks, gate.exempt):
+            yield f"list {one.path}: {problem}"
+    if running.ban_breadth.finding:
+        yield running.ban_breadth.finding
 
 
 @frozen

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from mailproxy.bans.breadth import BanBreadth
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config
 from mailproxy.control.succession import Succession
@@ -31,6 +32,7 @@ class Running(Protocol):
     drains: Drains
     reloading: Reloading
     bans: BanKeeper
+    ban_breadth: BanBreadth
     kicks: Kicks
     events: LivePublisher | None
     """The log events of all processes; None: this process alone serves."""

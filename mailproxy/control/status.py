@@ -39,6 +39,8 @@ class Info:
     """Why it failed, in one line, until a reload succeeds; "" if it did not fail."""
     lists_refused: tuple[str, ...]
     """Why files of lists of networks cannot be used now, one reason a file; their lists from before stay in use."""
+    bans_broad: tuple[str, ...]
+    """A sentence about each list of bans, and about all other bans, that are too many of all addresses."""
     workers: int
     """The processes that serve clients; 0 if the main process does."""
     worker_ends: tuple[str, ...]

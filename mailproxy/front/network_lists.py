@@ -21,8 +21,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy.front.background_thread import BackgroundThread
+from mailproxy.networks.breadth import list_breadth
 from mailproxy.networks.list_file import State, UnusableList, read_list, state_of
 from mailproxy.networks.network_list import NetworkLists, ReadList
+from mailproxy.networks.network_set import EMPTY, NetworkSet
 from mailproxy.tls.source import SETTLING_SECONDS
 
 # The shortest interval of `watch`.
@@ -54,17 +56,26 @@ class ListWatch:
         self._watch: LoopingCall | None = None
         self._refused: dict[str, _Unusable] = {}
         """The files that could not be used at the last check: each problem is logged once."""
+        self._banned: Collection[str] = ()
+        self._exempt = EMPTY
         self._emptied: dict[str, State] = {}
         """The states in which files have no networks any more, as the last check has found them."""
         self.announce: Callable[[ReadList], object] = _do_nothing
         """Called with each changed list, for other processes."""
 
-    def follow(self, paths: Iterable[str], seconds: float, banned: Collection[str] = ()) -> None:
-        """Check these files every `seconds`, instead of earlier ones; at 0 never. The networks in `banned` are bans."""
+    def follow(
+        self, paths: Iterable[str], seconds: float, banned: Collection[str] = (), exempt: NetworkSet = EMPTY
+    ) -> None:
+        """
+        Check these files every `seconds`, instead of earlier ones; at 0 never.
+
+        The networks in `banned` are bans, of which clients in `exempt` have none.
+        """
         self.stop()
+        self._banned, self._exempt = banned, exempt
         watched = tuple(dict.fromkeys(paths))
         if watched and seconds:
-            self._watch = LoopingCall(self._look, watched, banned)
+            self._watch = LoopingCall(self._look, watched)
             self._watch.clock = self._clock
             self._watch.start(max(seconds, MIN_WATCH_SECONDS), now=False)
 
@@ -74,11 +85,11 @@ class ListWatch:
             self._watch.stop()
             self._watch = None
 
-    def _look(self, paths: tuple[str, ...], banned: Collection[str]) -> Deferred[None]:
+    def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
         # A refused file is read if it is the one from before again, or if only its permissions have changed.
         known = {path: kept.state for path, kept in self._lists.known.items() if path not in self._lists.refused}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
-        work = partial(_read_changed, paths, known | refused, self._now(), banned)
+        work = partial(_read_changed, paths, known | refused, self._now(), self._banned)
         return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
 
     def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
@@ -106,6 +117,8 @@ class ListWatch:
                 networks=read.networks.size,
                 log_networks="1 network" if read.networks.size == 1 else f"{read.networks.size} networks",
             )
+            if path in self._banned and (problem := list_breadth(read.networks, self._exempt)):
+                self._log.warn("{subject} {problem}", event="bans-broad", subject=f"list {path}", problem=problem)
             self.announce(read)
 
     def _broke(self, failure: Failure) -> None:

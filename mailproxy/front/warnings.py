@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from mailproxy import config
@@ -11,6 +12,8 @@ from mailproxy.front.descriptors import capacity_warnings
 from mailproxy.front.files import Files
 from mailproxy.front.log_targets import target_warnings
 from mailproxy.front.writable import writable_warnings
+from mailproxy.networks.breadth import list_breadth
+from mailproxy.networks.network_set import NetworkSet
 from mailproxy.tls.files import key_warnings, validity_warnings
 from mailproxy.tls.policy import policy_warnings
 from mailproxy.tls.server_files import server_file_warnings
@@ -32,4 +35,13 @@ def warnings_of(settings: config.Config, files: Files, now: datetime) -> tuple[s
         *target_warnings(settings),
         *writable_warnings(settings, files.certificates),
         *(f"{problem}; the former list stays in use" for problem in files.unusable_lists),
+        *_broad_lists(settings, files),
     )
+
+
+def _broad_lists(settings: config.Config, files: Files) -> Iterator[str]:
+    """Yield what is said of the lists of bans that are too many of all addresses."""
+    exempt = NetworkSet.of(settings.limits.exempt)
+    for read in files.lists:
+        if read.path in settings.bans.lists and (problem := list_breadth(read.networks, exempt)):
+            yield f"list {read.path} {problem}"

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from mailproxy.config.place import Network
+from mailproxy.networks.internet import IPV4, IPV6, addresses_in
 from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 
 Range = tuple[int, int]
@@ -23,7 +24,7 @@ Range = tuple[int, int]
 class NetworkSet:
     """Networks of both families (frozen); two sets are equal if they have the same addresses."""
 
-    __slots__ = ("limits4", "limits6", "size")
+    __slots__ = ("addresses4", "addresses6", "limits4", "limits6", "size")
 
     def __init__(self, ranges4: Iterable[Range] = (), ranges6: Iterable[Range] = ()) -> None:
         """Take ranges of IPv4 addresses and of IPv6 addresses, in any order; they may overlap."""
@@ -34,6 +35,10 @@ class NetworkSet:
         """The limits of the ranges of IPv4: an address is in one if an odd number of them is not above it."""
         self.limits6 = _limits(found6)
         """The same for IPv6."""
+        self.addresses4 = addresses_in(self.limits4, IPV4)
+        """How many addresses of IPv4 it has; half a million networks take 20 ms to count, so once."""
+        self.addresses6 = addresses_in(self.limits6, IPV6)
+        """The same for IPv6, as far as registries have them."""
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> NetworkSet:

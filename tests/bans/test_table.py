@@ -60,6 +60,12 @@ def test_removed_network_is_not_found() -> None:
     assert bans.find(packed("192.0.2.8"), 0.0) is None
 
 
+def test_addresses_of_networks_are_added_up() -> None:
+    bans = table("192.0.2.7", "192.0.2.0/24", "198.51.100.0/30", "2001:db8::/32")
+    assert (bans.addresses(4), bans.addresses(16)) == (260, 1 << 96)
+    assert [one.place for one in bans.wide_networks()] == ["192.0.2.0/24", "2001:db8::/32"]
+
+
 def test_later_ban_replaces_an_earlier_one() -> None:
     bans = table("192.0.2.7", end=10.0)
     bans.put(ban("192.0.2.7", end=20.0))

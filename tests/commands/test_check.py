@@ -418,6 +418,20 @@ def test_broken_list_is_a_problem(ruled: Path, capsys: pytest.CaptureFixture[str
     assert f"frontend.imaps.rule[0]: {ruled.parent}/office.txt:2: is " in capsys.readouterr().err
 
 
+def test_list_that_bans_much_of_the_internet_is_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SMALLEST + '[bans]\nlists = ["@drop.txt"]\n[limits]\nexempt = ["1.0.0.0/8"]\n')
+    drop = file.parent / "drop.txt"
+    drop.write_text("".join(f"{number}.0.0.0/8\n" for number in range(1, 65)))
+    assert run(file) == 0
+    assert capsys.readouterr().err == ""
+    drop.write_text("".join(f"{number}.0.0.0/8\n" for number in range(1, 101)))
+    assert run(file) == 0
+    assert capsys.readouterr().err == (
+        f"warning: list {drop} bans 39 % of all IPv4 addresses (1660944384); "
+        "take networks out of it, or add those of your clients to [limits] exempt\n"
+    )
+
+
 def test_broken_list_is_a_warning_if_the_running_service_keeps_the_former_one(
     ruled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from mailproxy.front.live_bytes import COUNT_SECONDS
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stop import LEAVE_SPREAD_SECONDS
+from mailproxy.networks.network_list import NetworkList
+from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session import arrival, conversation, handshake, parting, relay, tarpit, waiting
 from mailproxy.session.stage import Stage
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
@@ -491,6 +493,21 @@ def test_info_has_the_lists_that_are_refused(make: Make) -> None:
     running.service.process_state.lists.refuse("/a.txt", "/a.txt: is not a file")
     (row,) = asked.rows("show info")
     assert row["lists_refused"] == ["/a.txt: is not a file"]
+
+
+def test_info_has_the_bans_that_are_much_of_the_internet(make: Make) -> None:
+    running = make()
+    asked = admin(running)
+    (row,) = asked.rows("show info")
+    assert row["bans_broad"] == []
+    half = NetworkSet.of([ip_network("0.0.0.0/1")])
+    running.service.process_state.bans.lists = (NetworkList("/drop.txt", half),)
+    running.service.ban_breadth.finding = "bans by ctl: refuse all"
+    (row,) = asked.rows("show info")
+    assert [words.partition(";")[0] for words in row["bans_broad"]] == [
+        "list /drop.txt: bans 50 % of all IPv4 addresses (2147483648)",
+        "bans by ctl: refuse all",
+    ]
 
 
 def test_table_of_sources_has_its_size_in_info(make: Make) -> None:

@@ -35,6 +35,10 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             ("bad", "list /a.txt is refused: cannot be read: No such file or directory; a start would fail"),
         ),
         (
+            {"info": [info(bans_broad=["list /a: b.txt: bans 39 % of all IPv4 addresses; take some out"])]},
+            ("caution", "list /a: b.txt bans 39 % of all IPv4 addresses; take some out"),
+        ),
+        (
             {"info": [info(worker_ends=["worker 2 was killed by SIGKILL at 12:03:05 UTC, and was replaced"])]},
             ("bad", "worker 2 was killed by SIGKILL at 12:03:05 UTC, and was replaced"),
         ),

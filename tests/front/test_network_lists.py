@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,6 +98,22 @@ def test_changed_list_is_used_after_a_look(bench: Bench, events: list[LogEvent])
     bench.write("11.0.0.0/8\n")
     bench.clock.advance(SECONDS)
     assert written(events)[1:] == [f"{bench.file} has changed: 1 network"]
+
+
+def test_list_that_bans_much_of_the_internet_is_used_with_a_warning(bench: Bench, events: list[LogEvent]) -> None:
+    broad = "".join(f"{number}.0.0.0/8\n" for number in range(128))
+    bench.write(broad)
+    bench.clock.advance(SECONDS)
+    assert len(written(events)) == 1
+    bench.watch.follow([str(bench.file)], SECONDS, [str(bench.file)])
+    bench.write(broad + "200.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, True)
+    assert written(events)[2].startswith(f"list {bench.file} bans 50 % of all IPv4 addresses (2164260864); take ")
+    bench.watch.follow([str(bench.file)], SECONDS, [str(bench.file)], NetworkSet.of([ip_network("0.0.0.0/1")]))
+    bench.write(broad)
+    bench.clock.advance(SECONDS)
+    assert len(written(events)) == 4
 
 
 def test_other_processes_get_the_change(bench: Bench) -> None:

@@ -177,6 +177,27 @@ def test_list_of_networks_is_followed(service: Service, folder: Path) -> None:
     assert running.event(event="rejected")["reason"] == f"banned by the list {drop}"
 
 
+def test_bans_of_half_the_internet_are_in_effect_and_reported(service: Service, folder: Path) -> None:
+    drop = folder / "drop.txt"
+    drop.write_text("".join(f"{number}.0.0.0/8\n" for number in range(1, 127)))
+    os.utime(drop, (1e9, 1e9))
+    service.configuration["bans"]["lists"] = [f"@{drop}"]
+    running = service.start(workers=1, watch="1s")
+    words = f"list {drop} bans 49 % of all IPv4 addresses (2113929216); "
+    assert running.event(event="warning")["warning"].startswith(words)
+    assert service.serves(OTHER)
+    for number in range(130, 200):
+        service.ctl.rows(f"ban {number}.0.0.0/8")
+    found = running.event(event="bans-broad")
+    assert found["subject"] == "bans by ctl"
+    assert found["problem"].startswith("refuse 27 % of all IPv4 addresses (1174405120); ")
+    broad = service.ctl.rows("show info")[0]["bans_broad"]
+    assert [one.partition(":")[0] for one in broad] == [f"list {drop}", "bans by ctl"]
+    drop.write_text(drop.read_text() + "200.0.0.0/8\n")
+    os.utime(drop, (1e9 + 1, 1e9 + 1))
+    until(lambda: len(running.events(event="bans-broad")) == 2, "what is said of the changed list")
+
+
 def test_rule_bans_in_all_workers(service: Service) -> None:
     rule = {"name": "scanner", "if": {"source": [BANNED]}, "ban": "1h"}
     service.configuration["frontend"]["front"]["rule"] = [rule]
