@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from twisted.logger import formatEvent
 
-from tests.running import Running, gentle, make, running
+from mailproxy.config import UnixBind
+from mailproxy.front.supervisor import Unsupervised
+from tests.running import Make, Running, gentle, make, running
 
 __all__ = ["gentle", "make", "running"]
 
@@ -83,3 +87,28 @@ def test_stop_that_is_asked_for_twice_ends_all_at_once(gentle: Running) -> None:
     gentle.reactor.advance(0)
     assert stops == [None]
     assert gentle.stop().called
+
+
+class Keeper(Unsupervised):
+    """A supervisor that has the listening sockets as well, if the service lets it keep them."""
+
+    def __init__(self) -> None:
+        self.keeps = False
+
+    def stopping(self, seconds: float, *, keeps_sockets: bool) -> bool:
+        self.keeps = keeps_sockets
+        return keeps_sockets
+
+
+@pytest.mark.parametrize(("drain_timeout", "keeps"), [(0.0, True), (5.0, False)])
+def test_supervisor_keeps_sockets_unless_sessions_have_time(
+    make: Make, tmp_path: Path, drain_timeout: float, keeps: bool
+) -> None:
+    path = tmp_path / "front.sock"
+    running = make(bind=(UnixBind(str(path)),), drain_timeout=drain_timeout)
+    keeper = running.service.supervisor = Keeper()
+    running.start()
+    running.stop()
+    running.advance(0.1)
+    assert running.has_stopped
+    assert (keeper.keeps, path.exists()) == (keeps, keeps)
