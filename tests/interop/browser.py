@@ -99,7 +99,9 @@ def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium."""
     peers.need("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=peers.find("chromium"), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=peers.find("chromium"), args=_ARGUMENTS, timeout=PATIENCE_SECONDS * 1000
+        )
         try:
             yield browser
         finally:

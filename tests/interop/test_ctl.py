@@ -23,7 +23,7 @@ from tests.interop.front import RUN, TWIST, TWISTD, Front, frontend, launch, sin
 from tests.interop.pace import limit, seconds_of
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -131,7 +131,7 @@ def check_against_running(ctl: Ctl) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "mailproxy", "check", ctl.rows("show info")[0]["configuration"], "--against-running"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -251,7 +251,7 @@ def stranger(path: Path) -> subprocess.CompletedProcess[str]:
         [python, "-c", _STRANGER, str(path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],

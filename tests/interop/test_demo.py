@@ -14,9 +14,11 @@ from threading import Thread
 
 import pytest
 
+from mailproxy.demo.ports import Ports
 from tests.interop import peers
 from tests.interop.clients import Imap, Lmtp, Pop3, connect_tls
 from tests.interop.conftest import short_folder
+from tests.interop.ports import is_listening
 from tests.interop.process import Process
 from tests.interop.waiting import PATIENCE_SECONDS, until
 
@@ -102,6 +104,14 @@ def fetch(imap: Imap, number: str) -> bytes:
     _, answer = imap.fetch(number, "(RFC822)")
     assert isinstance(answer[0], tuple)
     return bytes(answer[0][1])
+
+
+def free_base() -> int:
+    """A base whose ports are free, below those that the kernel gives to clients; other test runs begin elsewhere."""
+    bases = range(3000 + os.getpid() % 100, 25000, 100)
+    return next(
+        base for base in bases if not any(is_listening(port, host) for host, port in Ports(base=base).sockets())
+    )
 
 
 @contextmanager
@@ -247,8 +257,7 @@ def test_configuration_is_one_that_check_accepts(demo: Demo) -> None:
 
 
 def test_base_of_the_ports_can_be_chosen() -> None:
-    # Below the ports that the kernel gives to clients, and another one for each test run.
-    base = 3000 + os.getpid() % 20 * 1000
+    base = free_base()
     with running("--port", str(base)) as demo:
         assert demo.imap == base + 993
         assert Path(demo.trusted).parent.name == f"mailproxy-demo-{base}"
@@ -268,7 +277,7 @@ def test_taken_port_is_reported(demo: Demo) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_demo_and_removes_its_files(how: signal.Signals) -> None:
     with short_folder() as folder:
-        demo = Demo(folder)
+        demo = Demo(folder, ["--port", str(free_base())])
         assert Path(demo.trusted).is_file()
         with demo.process:
             os.kill(demo.process.pid, how)
@@ -279,7 +288,7 @@ def test_signal_ends_the_demo_and_removes_its_files(how: signal.Signals) -> None
 
 def test_dovecots_log_has_the_client() -> None:
     peers.need("curl", *peers.DOVECOT)
-    with running("--dovecot") as demo:
+    with running("--dovecot", "--port", str(free_base())) as demo:
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         done = run(command)
         assert WELCOME in done.stdout, done.stderr
@@ -302,10 +311,10 @@ def test_dovecots_log_has_the_client() -> None:
 class Terminal(Printed):
     """A demo on a terminal, with a user."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base: int) -> None:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
-            os.execvpe(COMMAND[0], COMMAND, os.environ | environment(folder))
+            os.execvpe(COMMAND[0], [*COMMAND, "--port", str(base)], os.environ | environment(folder))
         Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -326,7 +335,7 @@ class Terminal(Printed):
 def test_keys_kill_a_server_and_bring_it_back() -> None:
     peers.need("curl")
     with short_folder() as folder:
-        demo = Terminal(folder)
+        demo = Terminal(folder, free_base())
         until(lambda: LAST_WORDS in demo.output, "the invitation")
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         demo.press("1")

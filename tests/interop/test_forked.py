@@ -23,6 +23,12 @@ def start(server: ForkServer, folder: Path, *arguments: str, **environment: str)
         return server.start(arguments, folder, {**os.environ, **environment}, (stdout, stderr))
 
 
+def start_endless(server: ForkServer, folder: Path) -> Forked:
+    """Start a process that waits until it is killed, and listens nowhere."""
+    os.mkfifo(folder / "nothing")
+    return start(server, folder, "check", "-c", "nothing")
+
+
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -43,18 +49,18 @@ def test_forked_process_has_its_own_status_and_output_and_leaves_no_descriptor(
 
 
 def test_forked_process_that_is_killed_has_that_as_status(server: ForkServer, folder: Path) -> None:
-    demo = start(server, folder, "demo")
-    demo.kill()
-    assert demo.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-    assert not Path(f"/proc/{demo.pid}").exists()
+    endless = start_endless(server, folder)
+    endless.kill()
+    assert endless.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    assert not Path(f"/proc/{endless.pid}").exists()
 
 
 def test_process_that_forks_is_replaced_when_it_has_died_and_what_it_forked_ends(
     server: ForkServer, folder: Path
 ) -> None:
-    demo = start(server, folder, "demo")
-    kill_parent(demo)
-    assert demo.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    endless = start_endless(server, folder)
+    kill_parent(endless)
+    assert endless.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     with pytest.raises(AssertionError, match="has ended"):
         start(server, folder, "--version")
     assert start(server, folder, "--version").wait(PATIENCE_SECONDS) == 0

@@ -401,12 +401,16 @@ def test_dropped_lines_are_counted_and_reported(
         server.pause()
         flood(port, FLOOD + 1)
         server.go_on()
-        until(lambda: messages_about(server, b"dropped"), "a line about a gap")
+        until(lambda: messages_about(server, b"dropped"), "a line about a gap", pause=0.2)
         (gap,) = messages_about(server, b"dropped")
         assert json.loads(gap["words"])["reason"] == f"{path} was blocked"
         dropped = json.loads(gap["words"])["lines"]
         assert dropped > 0
-        until(lambda: len(messages_about(server, b"session")) + dropped == FLOOD + 1, "all lines that were not dropped")
+        until(
+            lambda: len(messages_about(server, b"session")) + dropped == FLOOD + 1,
+            "all lines that were not dropped",
+            pause=0.2,
+        )
         assert sum(map(len, server.messages)) >= QUEUE_BYTES
 
 

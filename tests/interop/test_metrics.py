@@ -21,7 +21,7 @@ from tests.interop.front import Front, single
 from tests.interop.http import Http, curl
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 from tests.metrics.bench import Key, parsed, parsed_open_metrics, samples, value
 
 SESSIONS = 8
@@ -132,7 +132,10 @@ def test_curl_gets_a_page_that_promtool_accepts(service: Service, folder: Path, 
         assert len(parsed_open_metrics(page.read_text())) > 70
         return
     checked = subprocess.run(
-        [peers.path("promtool"), "check", "metrics"], input=page.read_bytes(), capture_output=True, timeout=60
+        [peers.path("promtool"), "check", "metrics"],
+        input=page.read_bytes(),
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 

@@ -21,7 +21,7 @@ from tests.interop.front import Front, backend, frontend
 from tests.interop.ports import free_port
 from tests.interop.recorder import echo
 from tests.interop.server import until_end
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 TENANT = "tenant.example"
 OFFICE, LISTED = "127.0.0.71", "127.0.0.72"
@@ -99,7 +99,12 @@ class Site:
         root = str(Path(__file__).resolve().parents[2])
         search = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "PYTHONPATH": search}
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_SECONDS,
+            env={**os.environ, "PYTHONPATH": search},
         )
         return done.stdout.splitlines()
 
