@@ -10,6 +10,7 @@ import poplib
 import smtplib
 import socket
 import ssl
+from contextlib import ExitStack
 from ipaddress import ip_address
 
 from tests.interop.certificates import SERVER_NAME
@@ -18,10 +19,39 @@ from tests.interop.waiting import PATIENCE_SECONDS
 TIMEOUT = PATIENCE_SECONDS  # no peer here needs one
 
 
+_ATTEMPTS = 20
+_had: set[tuple[str, int]] = set()
+"""The addresses and ports of earlier clients."""
+
+
 def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
-    """A TCP connection to the loopback address of the source's family."""
+    """
+    A TCP connection to the loopback address of the source's family.
+
+    Its own port is one that no earlier client at this address had, if there is one: logs tell clients apart by it.
+    """
     host = "::1" if ip_address(source).version == 6 else "127.0.0.1"
-    return socket.create_connection((host, port), TIMEOUT, source_address=(source, 0))
+    connection = _bound(source)
+    try:
+        connection.settimeout(TIMEOUT)
+        connection.connect((host, port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _bound(source: str) -> socket.socket:
+    with ExitStack() as stack:
+        for _ in range(_ATTEMPTS):
+            connection = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
+            stack.callback(connection.close)  # a port that stays taken is not chosen again
+            connection.bind((source, 0))
+            host, port = connection.getsockname()[:2]
+            if (host, port) not in _had:
+                break
+        _had.add((host, port))
+        return socket.socket(fileno=connection.detach())
 
 
 def secure(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartRecorder
 from tests.interop.front import RUN, TWIST, TWISTD, launch, single
 from tests.interop.recorder import GREETING, echo
-from tests.interop.waiting import SLACK_SECONDS
+from tests.interop.waiting import SLACK_SECONDS, until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]
@@ -62,11 +64,20 @@ def test_lines_come_when_the_reader_continues(folder: Path, recorder: StartRecor
         for _ in range(SESSIONS):
             with connect_tls(port, pki.client()) as connection:
                 assert read_line(connection) == GREETING
+        events: list[dict[str, Any]] = []
+        reading = Thread(target=lambda: events.extend(map(json.loads, lines)))
+        reading.start()
+        until(lambda: sum(map(is_served, events)) == SESSIONS, "the lines of all sessions")
         process.terminate()
-        events = [json.loads(line) for line in lines]
         assert process.wait() == 0
-    assert sum(event["event"] == "session" and event["bytes_out"] > 0 for event in events) == SESSIONS
+        reading.join()
+    assert sum(map(is_served, events)) == SESSIONS
     assert events[-1]["event"] == "closed"
+
+
+def is_served(event: dict[str, Any]) -> bool:
+    """Whether it is the line of a session that was served."""
+    return bool(event["event"] == "session" and event["bytes_out"] > 0)
 
 
 def test_reader_of_the_log_that_has_gone_stops_nobody(folder: Path, recorder: StartRecorder, pki: Certificates) -> None:
