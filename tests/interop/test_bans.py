@@ -123,7 +123,7 @@ def test_clients_of_a_banned_network_are_refused_until_it_is_unbanned(
 
 def test_ban_ends_after_its_time(service: Service) -> None:
     service.start(workers=WORKERS)
-    service.ctl.rows(f"ban {BANNED} 5s")
+    service.ctl.rows(f"ban {BANNED} 8s")
     service.ctl.settle()
     assert not service.serves(BANNED)
     until(lambda: service.serves(BANNED), "the end of the ban")
