@@ -521,7 +521,7 @@ def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
         until(lambda: len(asked.ctl("show", "sessions")) == count - 1, "the end of one session")
 
 
-def test_killed_worker_is_told_to_administrators(asked: Asked) -> None:
+def test_killed_worker_is_reported_to_administrators(asked: Asked) -> None:
     assert asked.ctl("show", "info")[0]["worker_ends"] == []
     os.kill(worker_pids(asked.front)[1], signal.SIGKILL)
     asked.front.until_events(WORKERS + 1, event="worker")  # one in place of the killed one

@@ -1,4 +1,4 @@
-"""How workers have ended, in words, and for how long it is told."""
+"""How workers have ended, in words, and for how long that is reported."""
 
 from __future__ import annotations
 
