@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from attrs import fields
 
@@ -11,7 +12,7 @@ from mailproxy.counting.layout import Layout
 from mailproxy.session.arrival import KINDS as HEADER_ERROR_KINDS
 from mailproxy.session.counters import Counters
 from mailproxy.session.gate import GATE_WORDS
-from mailproxy.session.termination import ENDINGS, Ending, Letter
+from mailproxy.session.termination import ENDINGS, Dialogue, Ending, Letter
 from mailproxy.tls.algorithms import KNOWN_CIPHERS, KNOWN_GROUPS, KNOWN_VERSIONS
 from mailproxy.tls.failure import KINDS as HANDSHAKE_ERROR_KINDS
 
@@ -50,9 +51,7 @@ CIPHERS = FRONTEND.table("ciphers", (*KNOWN_CIPHERS, OTHER))
 GROUPS = FRONTEND.table("groups", (*KNOWN_GROUPS, "none", OTHER))
 HANDSHAKE_FAILURES = FRONTEND.table("handshake_failures", HANDSHAKE_ERROR_KINDS)
 HEADER_FAILURES = FRONTEND.table("header_failures", HEADER_ERROR_KINDS)
-DIALOGUES = FRONTEND.table(
-    "dialogues", ("starttls", "clear", "goodbye", "left", "late", "misbehaved", "injected", "ended")
-)
+DIALOGUES = FRONTEND.table("dialogues", get_args(Dialogue))
 """How the dialogues before STARTTLS ended."""
 TLVS_WITHOUT_ROOM = FRONTEND.table("tlvs_without_room", (*TLVS, OTHER))
 """TLVs that a header to a server had no room for."""

@@ -20,7 +20,6 @@ from mailproxy.backend import numbers as of_server
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.counting.page import Numbers
-from mailproxy.session import termination as endings
 from mailproxy.session.numbers import (
     BYTES_IN,
     BYTES_OUT,
@@ -42,25 +41,12 @@ from mailproxy.session.numbers import (
     TLVS_WITHOUT_ROOM,
     VERSIONS,
 )
-from mailproxy.session.termination import Ending, Termination
+from mailproxy.session.termination import Dialogue, Termination
 from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.stream import Stream
 
 _FAILURES: Mapping[str, Mapping[str, int]] = {"handshake_errors": HANDSHAKE_FAILURES, "header_errors": HEADER_FAILURES}
-
-# What else ends a dialogue before TLS: the client goes, or mailproxy ends.
-_DIALOGUES: Mapping[Ending, str] = {
-    endings.GOODBYE: "goodbye",
-    endings.CLIENT_LEFT: "left",
-    endings.LOGIN_LATE: "late",
-    endings.MISBEHAVED: "misbehaved",
-    endings.INJECTED: "injected",
-}
-
-_HANDSHAKE_ENDINGS = frozenset(
-    {endings.HANDSHAKE_LEFT, endings.LOCAL_LEFT, endings.HANDSHAKE_LATE, endings.HANDSHAKE_FAILED}
-)
 
 
 class CountedSession(Protocol):
@@ -203,11 +189,13 @@ def _count_tls(numbers: Numbers, facts: TlsFacts | None, count: int) -> None:
             numbers[RESUMED] += count
 
 
-def _dialogue(session: CountedSession) -> str:
+def _dialogue(session: CountedSession) -> Dialogue:
     """Return how the dialogue before TLS ended."""
+    if session.facts is not None:
+        return "starttls"
     ending = None if session.termination is None else session.termination.ending
-    if session.facts is not None or ending in _HANDSHAKE_ENDINGS:
+    if ending is not None and ending.dialogue == "starttls":
         return "starttls"
     if session.backend is not None:
         return "clear"
-    return "ended" if ending is None else _DIALOGUES.get(ending, "ended")
+    return "ended" if ending is None else ending.dialogue

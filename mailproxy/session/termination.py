@@ -24,6 +24,9 @@ Counter = Literal[
 ]
 """The field of `mailproxy.session.counters.Counters` that counts an ending; empty for none."""
 
+Dialogue = Literal["starttls", "clear", "goodbye", "left", "late", "misbehaved", "injected", "ended"]
+"""How a dialogue before STARTTLS ended; ``clear``: the client went on to a server without TLS."""
+
 
 @frozen(eq=False)
 class Ending:
@@ -38,6 +41,12 @@ class Ending:
     counter: Counter = ""
     warns: bool = False
     """True if the log line has the level `warn`: no server took the client, or its PROXY header was refused."""
+    dialogue: Dialogue = "ended"
+    """
+    How it ends a dialogue before STARTTLS, or the handshake after one.
+
+    Endings that the stages of the dialogue and of the handshake do not find have ``ended``.
+    """
 
 
 @frozen(eq=False)
@@ -71,7 +80,7 @@ class Termination:
 
 
 DONE = Ending("-", "-", "both sides closed, and all bytes were delivered")
-CLIENT_LEFT = Ending("C", None, "the client went away")
+CLIENT_LEFT = Ending("C", None, "the client went away", dialogue="left")
 
 FINISHED = Termination(DONE, "-", "")
 """The end of every session that ended normally."""
@@ -89,19 +98,36 @@ HEADER_REFUSED = Ending("P", "R", "the PROXY header, or the lack of one, was ref
 CLIENT_REFUSED = Ending("P", "R", "the client's address is not allowed to connect", "header_errors", warns=True)
 
 # Before STARTTLS.
-GOODBYE = Ending("-", "-", "the client said goodbye before STARTTLS")
-LOGIN_LATE = Ending("c", "R", "no STARTTLS within `timeout.login`")
-MISBEHAVED = Ending("P", "R", "before STARTTLS, the client sent bytes that are not commands, or too many commands")
-INJECTED = Ending("P", "R", "bytes other than TLS followed STARTTLS", "injections")
+GOODBYE = Ending("-", "-", "the client said goodbye before STARTTLS", dialogue="goodbye")
+LOGIN_LATE = Ending("c", "R", "no STARTTLS within `timeout.login`", dialogue="late")
+MISBEHAVED = Ending(
+    "P",
+    "R",
+    "before STARTTLS, the client sent bytes that are not commands, or too many commands",
+    dialogue="misbehaved",
+)
+INJECTED = Ending("P", "R", "bytes other than TLS followed STARTTLS", "injections", dialogue="injected")
 
 # TLS.
 HANDSHAKE_LEFT = Ending(
-    "C", "R", "the client ended the TLS handshake: it left, or does not trust the certificate", "handshake_errors"
+    "C",
+    "R",
+    "the client ended the TLS handshake: it left, or does not trust the certificate",
+    "handshake_errors",
+    dialogue="starttls",
 )
-LOCAL_LEFT = Ending("C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake")
-HANDSHAKE_LATE = Ending("c", "R", "no TLS handshake within `timeout.handshake`", "handshake_errors")
+LOCAL_LEFT = Ending(
+    "C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake", dialogue="starttls"
+)
+HANDSHAKE_LATE = Ending(
+    "c", "R", "no TLS handshake within `timeout.handshake`", "handshake_errors", dialogue="starttls"
+)
 HANDSHAKE_FAILED = Ending(
-    "P", "R", "the client's bytes are not TLS, or its TLS does not match ours", "handshake_errors"
+    "P",
+    "R",
+    "the client's bytes are not TLS, or its TLS does not match ours",
+    "handshake_errors",
+    dialogue="starttls",
 )
 
 # The server.

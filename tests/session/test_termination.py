@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 from attrs import fields
 
-from mailproxy.session import termination
+from mailproxy.session import conversation, handshake, termination
 from mailproxy.session.counters import Counters
-from mailproxy.session.termination import BUG, Ending, Termination
+from mailproxy.session.termination import BUG, CLIENT_LEFT, INJECTED, Ending, Termination
 
 LOG = (Path(__file__).parents[2] / "docs" / "log.md").read_text()
 
@@ -43,6 +45,19 @@ def test_docs_explain_every_letter_of_a_stage() -> None:
 
 def test_every_counter_is_one_of_a_frontend() -> None:
     assert {ending.counter for ending in ENDINGS if ending.counter} <= {field.name for field in fields(Counters)}
+
+
+@pytest.mark.parametrize("stage", [conversation, handshake])
+def test_every_ending_around_starttls_says_how_it_ends_the_dialogue(stage: ModuleType) -> None:
+    endings = [value for value in vars(stage).values() if isinstance(value, Ending)]
+    assert len(endings) > 4
+    assert [ending.happened for ending in endings if ending.dialogue == "ended"] == []
+
+
+def test_only_endings_of_the_handshake_are_counted_as_starttls() -> None:
+    of_stage = {value for value in vars(handshake).values() if isinstance(value, Ending)}
+    for ending in ENDINGS:
+        assert (ending.dialogue == "starttls") == (ending in of_stage - {CLIENT_LEFT, INJECTED})
 
 
 def test_letters_are_who_and_stage() -> None:
