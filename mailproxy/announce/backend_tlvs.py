@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mailproxy.announce.client_tls import received_common_name, ssl_tlv
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
 from mailproxy.proxyprotocol.options import OPTIONS
@@ -134,15 +135,15 @@ class BackendTlvs:
         unique_id: bytes,
         words: Mapping[str, str] = NO_WORDS,
         more: Sequence[TlvLike] = (),
-    ) -> tuple[tuple[Tlv, ...], tuple[str, ...]]:
+    ) -> tuple[tuple[Tlv, ...], tuple[LeftOut, ...]]:
         """
-        Return the TLVs for one client in their order, and what was left out, in words for the log.
+        Return the TLVs for one client in their order, and what was left out.
 
         `more` are those that the configuration sets for this client alone; each replaces all others of its type.
 
         They include the checksum's TLV, which `mailproxy.proxyprotocol.encode` fills.
         """
-        left_out: list[str] = []
+        left_out: list[LeftOut] = []
         others, single = self._passed_on(received, left_out)
         set = self._set
         if more:
@@ -175,7 +176,7 @@ class BackendTlvs:
         ssl = received.ssl
         return ssl is not None and bool(ssl.client & SslClient.SSL)
 
-    def _passed_on(self, received: Header | None, left_out: list[str]) -> tuple[list[Tlv], dict[int, Tlv]]:
+    def _passed_on(self, received: Header | None, left_out: list[LeftOut]) -> tuple[list[Tlv], dict[int, Tlv]]:
         others: list[Tlv] = []
         single: dict[int, Tlv] = {}
         for tlv in received.tlvs if received else ():
@@ -184,19 +185,19 @@ class BackendTlvs:
             if tlv.type not in _SINGLE:
                 others.append(tlv)
             elif tlv.type in single:
-                left_out.append(f"{tlv.name}: it came in more than once")
+                left_out.append(LeftOut(tlv.name, "it came in more than once"))
             else:
                 self._join(_with_safe_name(tlv, left_out) if tlv.type == TlvType.SSL else tlv, single, left_out)
         return others, single
 
-    def _negotiated(self, facts: TlsFacts | None, wanted: Collection[int], left_out: list[str]) -> Iterator[Tlv]:
+    def _negotiated(self, facts: TlsFacts | None, wanted: Collection[int], left_out: list[LeftOut]) -> Iterator[Tlv]:
         if facts and facts.alpn and TlvType.ALPN in wanted:
             yield Tlv(TlvType.ALPN, facts.alpn)
         if facts and facts.server_name and TlvType.AUTHORITY in wanted:
             if is_dns_name(facts.server_name):
                 yield Tlv(TlvType.AUTHORITY, facts.server_name.encode())
             else:
-                left_out.append("AUTHORITY: the server name that the client asked for is not a DNS name")
+                left_out.append(LeftOut("AUTHORITY", "the server name that the client asked for is not a DNS name"))
 
     def unique_id(self, value: bytes) -> tuple[Tlv, ...]:
         """Return the TLV of our unique id, none without the option or if it is empty; ValueError beyond 128 bytes."""
@@ -204,9 +205,9 @@ class BackendTlvs:
             raise ValueError(f"a unique id of {len(value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
         return (Tlv(TlvType.UNIQUE_ID, value),) if value and TlvType.UNIQUE_ID in self._own else ()
 
-    def _join(self, tlv: Tlv, single: dict[int, Tlv], left_out: list[str]) -> None:
+    def _join(self, tlv: Tlv, single: dict[int, Tlv], left_out: list[LeftOut]) -> None:
         if objection := self._objection(tlv):
-            left_out.append(f"{tlv.name}: {objection}")
+            left_out.append(LeftOut(tlv.name, objection))
         else:
             single[tlv.type] = tlv
 
@@ -223,7 +224,7 @@ class BackendTlvs:
 
 
 def _filled(
-    set: Iterable[tuple[int, bytes | FormatLike]], words: Mapping[str, str], left_out: list[str]
+    set: Iterable[tuple[int, bytes | FormatLike]], words: Mapping[str, str], left_out: list[LeftOut]
 ) -> Iterator[Tlv]:
     """Make the TLVs that the configuration sets."""
     for type, value in set:
@@ -235,16 +236,16 @@ def _filled(
         if len(filled) <= most:
             yield Tlv(type, filled)
         else:
-            left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make at most {most}")
+            left_out.append(LeftOut(tlv_name(type), f"its format may make at most {most}", len(filled)))
 
 
-def _with_safe_name(tlv: Tlv, left_out: list[str]) -> Tlv:
+def _with_safe_name(tlv: Tlv, left_out: list[LeftOut]) -> Tlv:
     """Return a received SSL TLV, without a CN that must not be sent."""
     ssl = SslTlv.parse(tlv.value)
     _, objection = received_common_name(ssl)
     if not objection:
         return tlv
-    left_out.append(f"SSL_CN: {objection}")
+    left_out.append(LeftOut("SSL_CN", objection))
     return SslTlv(ssl.client, ssl.verify, tuple(field for field in ssl.tlvs if field.type != SslType.CN)).tlv()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.proxyprotocol.ssl import NOT_VERIFIED, SslClient, SslTlv, text_of
 from mailproxy.proxyprotocol.tlv import SslType, Tlv
 from mailproxy.tls.facts import TlsFacts
@@ -27,9 +28,9 @@ version would be a false fact in their logs.
 """
 
 
-def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> tuple[SslTlv, tuple[str, ...]]:
+def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> tuple[SslTlv, tuple[LeftOut, ...]]:
     """
-    Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it, in words for the log.
+    Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it.
 
     VERSION is included if it is known, the other fields if `wanted` names them. A field larger than `limit`, the most
     bytes of the whole header, is left out: a client may present a certificate of any size.
@@ -37,7 +38,7 @@ def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> t
     if facts is None:
         return SslTlv(SslClient(0), NOT_VERIFIED), ()
     name, objection = common_name(facts) if SslType.CN in wanted else ("", "")
-    left_out = [f"SSL_CN: {objection}"] if objection else []
+    left_out = [LeftOut("SSL_CN", objection)] if objection else []
     fields = []
     for tlv in _fields(facts, name):
         if tlv.type not in wanted and tlv.type != SslType.VERSION:
@@ -45,7 +46,7 @@ def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> t
         if tlv.size <= limit:
             fields.append(tlv)
         else:
-            left_out.append(f"{tlv.name} ({tlv.size} bytes): header limit {limit}")
+            left_out.append(LeftOut.without_room(tlv, limit))
     verify = NOT_VERIFIED if facts.client_certificate is None else facts.verify
     return SslTlv(_client(facts), verify, tuple(fields)), tuple(left_out)
 

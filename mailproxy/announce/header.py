@@ -1,12 +1,13 @@
 """The PROXY header for a backend: the client's addresses, the TLVs chosen for it, and the size limit."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 from attrs import frozen
 
 from mailproxy.announce.addresses import AddressPair, PackedAddress, address_pair, header_bytes, unpacked
 from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings, TlvLike
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, SslType, TlvType, encode, tlv_name
 from mailproxy.proxyprotocol.tlv import pack_tlvs
@@ -23,8 +24,8 @@ class BackendHeader:
     """A header's bytes for the backend, to write first and in one piece; empty if the backend gets no header."""
 
     data: bytes
-    left_out: tuple[str, ...] = ()
-    """The wanted TLVs that are not in it, each with the reason: ``SSL_CN (303 bytes): header limit 232``."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The wanted TLVs that are not in it."""
 
 
 _NOTHING = BackendHeader(b"")
@@ -35,13 +36,6 @@ _NAMES = (b"PROXY TCP", V2_SIGNATURE + b"\x21")
 
 TLVS = (*(tlv_name(type) for type in TlvType), *(tlv_name(type) for type in SslType))
 """The names of TLVs that have one."""
-
-_NO_ROOM = ": header limit "
-
-
-def without_room(left_out: Iterable[str]) -> Iterator[str]:
-    """Yield the names of those TLVs of a `BackendHeader.left_out` that its limit has left out."""
-    return (words.partition(" ")[0] for words in left_out if _NO_ROOM in words)
 
 
 def names_client(header: bytes) -> bool:
@@ -108,7 +102,7 @@ class HeaderPolicy:
                 return BackendHeader(data, left_out)
         header, left_out = self._describe(pair, facts, received, unique_id, words, more)
         encoded = encode(header, budget=self._limit)
-        no_room = (f"{tlv.name} ({tlv.size} bytes){_NO_ROOM}{self._limit}" for tlv in encoded.left_out)
+        no_room = (LeftOut.without_room(tlv, self._limit) for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
 
     def drops_ssl(self, received: Header) -> bool:
@@ -122,7 +116,7 @@ class HeaderPolicy:
         facts: TlsFacts | None,
         received: Header | None = None,
         unique_id: bytes = b"",
-    ) -> tuple[Header, tuple[str, ...]]:
+    ) -> tuple[Header, tuple[LeftOut, ...]]:
         """
         Return the header that `build` would encode, of any size, and the TLVs that are left out for other reasons.
         """
@@ -136,7 +130,7 @@ class HeaderPolicy:
         unique_id: bytes,
         words: Mapping[str, str],
         more: Sequence[TlvLike] = (),
-    ) -> tuple[Header, tuple[str, ...]]:
+    ) -> tuple[Header, tuple[LeftOut, ...]]:
         if self._version == 1:
             return Header.proxy(*unpacked(pair), version=1) if pair else Header(version=1), ()
         if pair is None and not self._local_has_tlvs:
@@ -145,7 +139,7 @@ class HeaderPolicy:
         return Header.proxy(*unpacked(pair), tlvs) if pair else Header.local(tlvs), left_out
 
 
-def _pack(policy: BackendTlvs, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:
+def _pack(policy: BackendTlvs, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[LeftOut, ...]]:
     """Return the TLVs of a client before and after the place of its unique id, and what was left out."""
     tlvs, left_out = policy.chosen(facts, None, b"")
     ssl = tlvs[-1:] if tlvs and tlvs[-1].type == TlvType.SSL else ()

@@ -87,7 +87,7 @@ def _who(session: LoggedSession) -> Fields:
     if session.retries:
         fields["retries"] = session.retries
     if session.left_out:
-        fields["left_out"] = "; ".join(session.left_out)
+        fields["left_out"] = "; ".join(map(str, session.left_out))
     return fields
 
 

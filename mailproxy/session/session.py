@@ -34,6 +34,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from mailproxy.announce.addresses import PackedAddress
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.counting.page import Numbers
@@ -193,7 +194,7 @@ class Session:
         self.retries = 0
         self.queued = 0.0
         """The seconds that it waited in a queue for a server."""
-        self.left_out: tuple[str, ...] = ()
+        self.left_out: tuple[LeftOut, ...] = ()
         self.counted_in = 0
         self.counted_out = 0
         """The bytes from client and server that are counted already."""

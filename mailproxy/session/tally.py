@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from mailproxy.announce.header import without_room
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.backend import numbers as of_server
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
@@ -60,7 +60,7 @@ class CountedSession(Protocol):
     server: BackendServer | None
     retries: int
     queued: float
-    left_out: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
     counted_in: int
     counted_out: int
     started: float
@@ -173,9 +173,9 @@ def _count_way(numbers: Numbers, sessions: Sequence[CountedSession]) -> None:
             QUEUE_TIME.count(numbers, one.queued)
         if one.retries:
             numbers[RETRIES] += one.retries
-        if one.left_out:
-            for name in without_room(one.left_out):
-                numbers[TLVS_WITHOUT_ROOM.get(name) or TLVS_WITHOUT_ROOM[OTHER]] += 1
+        for left_out in one.left_out:
+            if left_out.has_no_room:
+                numbers[TLVS_WITHOUT_ROOM.get(left_out.name) or TLVS_WITHOUT_ROOM[OTHER]] += 1
     _count_tls(numbers, facts, in_a_row)
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mailproxy.announce.backend_tlvs import NO_WORDS
 from mailproxy.announce.client_tls import OFFLOADED
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.backend.backend import Backend
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
@@ -27,6 +28,8 @@ from mailproxy.transport.stream import Stream
 # A proxy that only checks whether mailproxy accepts has left after these seconds, and needs no server. A proxy that
 # waits for a greeting may not wait much longer.
 LOCAL_SECONDS = 0.1
+
+_RECEIVED_SSL = LeftOut("SSL that came in", 'proxy-v2-pass-tlvs has no "ssl"')
 
 
 class Seeking(Host, LoggedSession, Protocol):
@@ -117,7 +120,7 @@ class Waiting(Stage):
         built = backend.header.build(session.source, session.destination, facts, session.header, unique_id, words, more)
         session.left_out = built.left_out
         if session.header is not None and backend.header.drops_ssl(session.header):
-            session.left_out += ('SSL that came in: proxy-v2-pass-tlvs has no "ssl"',)
+            session.left_out += (_RECEIVED_SSL,)
             session.dropped_ssl(backend)
         return built.data
 

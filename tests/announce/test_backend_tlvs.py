@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve, frozen
 
 from mailproxy.announce.backend_tlvs import MAX_VALUE, BackendTlvs, TlvLike
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
 from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
 from mailproxy.tls.facts import TlsFacts
@@ -41,7 +42,7 @@ def chosen(
     *received: Tlv,
     unique_id: bytes = b"id-1",
     protocol: str = "imap",
-) -> tuple[list[Tlv], tuple[str, ...]]:
+) -> tuple[list[Tlv], tuple[LeftOut, ...]]:
     tlvs, left_out = BackendTlvs(settings, protocol).chosen(facts, Header.local(received), unique_id)
     return list(tlvs), left_out
 
@@ -81,7 +82,7 @@ def test_without_alpn_there_is_none() -> None:
 def test_alpn_that_the_backend_drops_connections_over_is_left_out() -> None:
     tlvs, left_out = chosen(v2("alpn", profile="dovecot"), evolve(TLS13, alpn=b"smtp"), protocol="submission")
     assert tlvs == []
-    assert left_out == ("ALPN: dovecot takes no b'smtp' for submission",)
+    assert left_out == (LeftOut("ALPN", "dovecot takes no b'smtp' for submission"),)
 
 
 def test_authority_is_the_server_name_with_its_case() -> None:
@@ -92,7 +93,7 @@ def test_authority_is_the_server_name_with_its_case() -> None:
 def test_server_name_that_is_no_dns_name_is_left_out() -> None:
     tlvs, left_out = chosen(v2("authority"), evolve(TLS13, server_name="a b\n"))
     assert tlvs == []
-    assert left_out == ("AUTHORITY: the server name that the client asked for is not a DNS name",)
+    assert left_out == (LeftOut("AUTHORITY", "the server name that the client asked for is not a DNS name"),)
 
 
 def test_received_authority_stands_for_the_server_name() -> None:
@@ -116,7 +117,7 @@ def test_received_authority_that_the_backend_drops_connections_over_is_left_out(
     settings = v2(profile="dovecot", pass_tlvs=(TlvType.AUTHORITY,))
     tlvs, left_out = chosen(settings, TLS13, Tlv(TlvType.AUTHORITY, "bücher.example".encode()))
     assert tlvs == []
-    assert left_out == ("AUTHORITY: dovecot takes no such name",)
+    assert left_out == (LeftOut("AUTHORITY", "dovecot takes no such name"),)
 
 
 def test_unique_id_is_reported_on_request() -> None:
@@ -151,7 +152,7 @@ def test_constant_stands_for_what_came_in() -> None:
 def test_only_the_first_of_a_single_type_is_passed_on(type: TlvType) -> None:
     tlvs, left_out = chosen(v2(pass_tlvs=(type,)), TLS13, Tlv(type, b"one"), Tlv(type, b"two"))
     assert tlvs == [Tlv(type, b"one")]
-    assert left_out == (f"{type.name}: it came in more than once",)
+    assert left_out == (LeftOut(type.name, "it came in more than once"),)
 
 
 @pytest.mark.parametrize("option", ["ssl-cipher", "cert-sig", "cert-key", "group", "client-cert"])
@@ -200,7 +201,7 @@ def test_received_common_name_that_we_would_not_send_is_left_out(names: tuple[by
     came = certified(*(Tlv(SslType.CN, name) for name in names), cipher)
     tlvs, left_out = chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, came)
     assert tlvs == [certified(cipher)]
-    assert left_out == (f"SSL_CN: {reason}",)
+    assert left_out == (LeftOut("SSL_CN", reason),)
 
 
 def test_received_ssl_tlv_without_tls_does_not_hide_ours() -> None:
@@ -217,7 +218,7 @@ def test_received_version_that_fills_the_header_is_left_out_for_ours() -> None:
     fat = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"T" * 62),)).tlv()
     tlvs, left_out = chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, fat)
     assert tlvs == [UPSTREAM_CLEAR]
-    assert left_out == ("SSL: 65 bytes of VERSION, no more than 64 are passed on",)
+    assert left_out == (LeftOut("SSL", "65 bytes of VERSION, no more than 64 are passed on"),)
 
 
 @pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP, TlvType.SSL])
@@ -265,13 +266,16 @@ def test_format_that_comes_out_too_long_is_left_out(type: int, most: int) -> Non
     assert len(chosen(v2(tlvs=(fits,)))[0]) == 1
     assert chosen(v2(tlvs=(too_long,))) == (
         [],
-        (f"{tlv_name(type)} ({most + 1} bytes): its format may make at most {most}",),
+        (LeftOut(tlv_name(type), f"its format may make at most {most}", most + 1),),
     )
 
 
 def test_format_that_the_backend_drops_connections_over_is_left_out() -> None:
     settings = v2(profile="dovecot", tlvs=(Set(TlvType.ALPN, Filled(b"smtp")),))
-    assert chosen(settings, protocol="submission") == ([], ("ALPN: dovecot takes no b'smtp' for submission",))
+    assert chosen(settings, protocol="submission") == (
+        [],
+        (LeftOut("ALPN", "dovecot takes no b'smtp' for submission"),),
+    )
 
 
 def test_constant_that_the_backend_drops_connections_over_is_refused() -> None:

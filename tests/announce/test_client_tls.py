@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.announce.client_tls import received_common_name, ssl_tlv
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.proxyprotocol import SslClient, SslTlv, SslType, Tlv
 from tests.announce.builders import ALICE, TLS13
 
@@ -97,7 +98,7 @@ def test_common_name_is_utf8() -> None:
 def test_unsafe_common_name_is_left_out(names: tuple[str, ...], reason: str) -> None:
     ssl, left_out = ssl_tlv(evolve(ALICE, client_common_names=names), ALL, 536)
     assert ssl.common_name is None
-    assert left_out == (f"SSL_CN: {reason}",)
+    assert left_out == (LeftOut("SSL_CN", reason),)
 
 
 def test_certificate_without_common_name_is_nothing_to_report() -> None:
@@ -109,13 +110,13 @@ def test_certificate_without_common_name_is_nothing_to_report() -> None:
 def test_unverified_common_name_is_left_out() -> None:
     ssl, left_out = ssl_tlv(evolve(ALICE, verify=18), {SslType.CN}, 536)
     assert ssl.common_name is None
-    assert left_out == ("SSL_CN: the certificate is not verified (verify 18)",)
+    assert left_out == (LeftOut("SSL_CN", "the certificate is not verified (verify 18)"),)
 
 
 def test_field_larger_than_any_header_is_left_out() -> None:
     ssl, left_out = ssl_tlv(evolve(ALICE, client_certificate=bytes(70_000)), ALL, 1500)
     assert ssl.client_cert is None
-    assert left_out == ("SSL_CLIENT_CERT (70003 bytes): header limit 1500",)
+    assert left_out == (LeftOut("SSL_CLIENT_CERT", "header limit 1500", 70003, has_no_room=True),)
 
 
 @given(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.announce.header import HeaderPolicy
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.config.model import CustomTlv
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import (
@@ -114,7 +115,7 @@ def test_common_name_of_an_unverified_certificate_is_not_reported_unlike_haproxy
     facts = evolve(ALICE, client_common_names=("mallory",), verify=18)
     header = policy("v2-ssl-cn").build(SOURCE, DESTINATION, facts)
     assert decode(header.data).tlvs == (SslTlv(SslClient(7), 18, (Tlv(SslType.VERSION, b"TLSv1.3"),)).tlv(),)
-    assert header.left_out == ("SSL_CN: the certificate is not verified (verify 18)",)
+    assert header.left_out == (LeftOut("SSL_CN", "the certificate is not verified (verify 18)"),)
 
 
 def test_send_proxy_none_adds_no_byte() -> None:
@@ -181,7 +182,7 @@ def test_tlv_for_one_client_is_not_in_the_next_header() -> None:
 
 def test_tlv_for_one_client_is_left_out_if_there_is_no_room() -> None:
     header = policy("v2", profile="nginx").build(SOURCE, DESTINATION, TLS13, more=(CustomTlv(0xE5, b"x" * 100),))
-    assert header.left_out == ("0xE5 (103 bytes): header limit 107",)
+    assert header.left_out == (LeftOut("0xE5", "header limit 107", 103, has_no_room=True),)
 
 
 def test_what_does_not_fit_is_left_out_and_named() -> None:
@@ -190,7 +191,7 @@ def test_what_does_not_fit_is_left_out_and_named() -> None:
     ssl = decode(header.data).ssl
     assert ssl is not None
     assert (ssl.common_name, ssl.cipher) == (None, "TLS_AES_256_GCM_SHA384")
-    assert header.left_out == ("SSL_CN (303 bytes): header limit 232",)
+    assert header.left_out == (LeftOut("SSL_CN", "header limit 232", 303, has_no_room=True),)
 
 
 def test_client_certificate_has_room_with_dovecot() -> None:
@@ -205,14 +206,14 @@ def test_client_certificate_has_room_with_dovecot() -> None:
 def test_client_certificate_beyond_dovecots_limit_is_left_out() -> None:
     facts = evolve(ALICE, client_certificate=bytes(1460))
     header = policy("v2-ssl", "client-cert", profile="dovecot").build(SOURCE, DESTINATION, facts)
-    assert header.left_out == ("SSL_CLIENT_CERT (1463 bytes): header limit 1500",)
+    assert header.left_out == (LeftOut("SSL_CLIENT_CERT", "header limit 1500", 1463, has_no_room=True),)
 
 
 def test_header_of_a_usual_client_with_too_much_is_cut_down_too() -> None:
     constants = (Tlv(0xE1, bytes(150)),)
     facts = evolve(TLS13, server_name="a.example." * 20 + "test")
     header = policy("v2-ssl", "authority", profile="exim", tlvs=constants).build(SOURCE, DESTINATION, facts)
-    assert header.left_out == ("AUTHORITY (207 bytes): header limit 232",)
+    assert header.left_out == (LeftOut("AUTHORITY", "header limit 232", 207, has_no_room=True),)
     assert decode(header.data).all(0xE1) == (constants[0].value,)
 
 

@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL.SSL import X509VerificationCodes as Codes
 
 from mailproxy.announce.client_tls import ssl_tlv
+from mailproxy.announce.left_out import LeftOut
 from mailproxy.config import TlsProfile
 from mailproxy.proxyprotocol.ssl import SslClient
 from mailproxy.proxyprotocol.tlv import SslType
@@ -159,7 +160,7 @@ def test_bad_certificate_may_be_unverified(connect: Connect, serve: Serve, which
         assert tlv.verify == facts.verify == code
         assert tlv.client & SslClient.CERT_SESS
         assert [one.type for one in tlv.tlvs] == [SslType.VERSION]
-        assert left_out == (f"SSL_CN: the certificate is not verified (verify {code})",)
+        assert left_out == (LeftOut("SSL_CN", f"the certificate is not verified (verify {code})"),)
 
 
 @pytest.mark.parametrize("bad", ["refused", "unverified"])
