@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from attrs import frozen
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,6 +30,16 @@ _MAX4 = MAX_SHARE * addresses_of(IPV4)
 _MAX6 = MAX_SHARE * addresses_of(IPV6)
 
 
+@frozen
+class BroadBans:
+    """Bans that are too many of all addresses."""
+
+    subject: str
+    """The bans, by their origins, the one with most addresses first: ``bans by crowdsec, ctl``."""
+    problem: str
+    """How many addresses they refuse, and what to do; the subject and the problem are a sentence."""
+
+
 class BanBreadth:
     """Watches the bans in effect, from `start` to `stop` (mutable)."""
 
@@ -42,8 +53,8 @@ class BanBreadth:
         self._looks.clock = clock
         self._counted: object = None
         """What was counted last: the upper bounds, and the exempt networks."""
-        self.finding = ""
-        """A sentence, whose subject ends with a colon, if the bans are too many of all addresses; "" if not."""
+        self.finding: BroadBans | None = None
+        """The bans, if they are too many of all addresses."""
 
     def start(self) -> None:
         """Begin."""
@@ -58,26 +69,25 @@ class BanBreadth:
         table, exempt = self._gate.table, self._gate.exempt
         bounds = table.addresses(4), table.addresses(16)
         if bounds[0] <= _MAX4 and bounds[1] <= _MAX6:
-            self._counted, self.finding = None, ""
+            self._counted, self.finding = None, None
         elif self._counted != (bounds, exempt):
             self._counted = bounds, exempt
             found = self._in_thread(partial(_finding, table.wide_networks(), exempt))
             found.addCallback(self._take).addErrback(self._broke)
 
-    def _take(self, finding: str) -> None:
+    def _take(self, finding: BroadBans | None) -> None:
         if self._counted is None:
             return  # the bans have ended meanwhile
-        was_found, self.finding = bool(self.finding), finding
-        if finding and not was_found:
-            subject, _, words = finding.partition(": ")
-            self._log.warn("{subject} {problem}", event="bans-broad", subject=subject, problem=words)
+        was_found, self.finding = self.finding is not None, finding
+        if finding is not None and not was_found:
+            self._log.warn("{subject} {problem}", event="bans-broad", subject=finding.subject, problem=finding.problem)
 
     def _broke(self, failure: Failure) -> None:
         self._log.failure("bug in the count of banned addresses", failure)
 
 
-def _finding(bans: Sequence[Ban], exempt: NetworkSet) -> str:
-    """Say how much is banned, if it is too much; may run in a thread."""
+def _finding(bans: Sequence[Ban], exempt: NetworkSet) -> BroadBans | None:
+    """Return what is banned, if it is too much; may run in a thread."""
     ranges: dict[int, list[Range]] = {4: [], 16: []}
     origins: Counter[str] = Counter()
     for ban in bans:
@@ -88,6 +98,6 @@ def _finding(bans: Sequence[Ban], exempt: NetworkSet) -> str:
         origins[ban.origin] += size << 96 if len(packed) == 4 else size
     share = breadth(NetworkSet(ranges[4], ranges[16]), exempt)
     if not share:
-        return ""
+        return None
     names = ", ".join(origin for origin, _ in origins.most_common())
-    return f"bans by {names}: refuse {share}; `mailproxy ctl show bans` lists them, `unban` ends them"
+    return BroadBans(f"bans by {names}", f"refuse {share}; `mailproxy ctl show bans` lists them, `unban` ends them")

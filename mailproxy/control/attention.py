@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mailproxy.config.duration import shown_seconds
 from mailproxy.control.format import duration
+from mailproxy.control.sentence import read_broad, read_refused_list, read_worker_end
 
 EXPIRY_DAYS = 14
 """From here on, a certificate's renewal is late."""
@@ -117,14 +118,12 @@ def _service(info: Row) -> Iterator[Finding]:
         since = duration(info.get("reload_s"))
         yield Finding("bad", "the last reload", f" failed {since} ago: {info.get('reload_problem')}")
     for problem in info.get("lists_refused") or ():
-        path, _, reason = problem.partition(": ")
-        yield Finding("bad", f"list {path}", f" is refused: {reason}; a start would fail")
-    for broad in info.get("bans_broad") or ():
-        subject, _, words = broad.rpartition(": ")
-        yield Finding("caution", subject, f" {words}")
-    for end in info.get("worker_ends") or ():
-        worker, number, words = end.split(" ", 2)
-        yield Finding("bad", f"{worker} {number}", f" {words}")
+        refused = read_refused_list(problem)
+        yield Finding("bad", refused.subject, f" is refused: {refused.words}; a start would fail")
+    for broad in map(read_broad, info.get("bans_broad") or ()):
+        yield Finding("caution", broad.subject, f" {broad.words}")
+    for end in map(read_worker_end, info.get("worker_ends") or ()):
+        yield Finding("bad", end.subject, f" {end.words}")
     if _is_full(info, "sessions"):
         yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
 

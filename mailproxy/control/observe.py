@@ -19,6 +19,7 @@ from mailproxy.backend.overrides import Override
 from mailproxy.backend.server import BackendServer
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
+from mailproxy.control.sentence import Sentence, write_broad
 from mailproxy.control.status import BackendStatus, ConfigStatus, FrontendStatus, Info, RuleStatus, ServerStatus
 from mailproxy.front.frontend import Frontend
 from mailproxy.networks.breadth import list_breadth
@@ -63,9 +64,9 @@ def _bans_broad(running: Running) -> Iterator[str]:
     gate = running.process_state.bans
     for one in gate.lists:
         if problem := list_breadth(one.networks, gate.exempt):
-            yield f"list {one.path}: {problem}"
-    if running.ban_breadth.finding:
-        yield running.ban_breadth.finding
+            yield write_broad(Sentence(f"list {one.path}", problem))
+    if (broad := running.ban_breadth.finding) is not None:
+        yield write_broad(Sentence(broad.subject, broad.problem))
 
 
 @frozen

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy.bans.breadth import LOOK_SECONDS, BanBreadth
+from mailproxy.bans.breadth import LOOK_SECONDS, BanBreadth, BroadBans
 from mailproxy.bans.gate import BanGate
 from mailproxy.networks.network_set import NetworkSet
 from tests.bans.builders import ban, key
@@ -37,7 +37,7 @@ class Bench:
         for number in range(first, first + count):
             self.gate.table.put(ban(f"{number}.0.0.0/8", origin=origin))
 
-    def look(self) -> str:
+    def look(self) -> BroadBans | None:
         self.clock.advance(LOOK_SECONDS)
         return self.breadth.finding
 
@@ -59,13 +59,13 @@ WORDS = "refuse 25 % of all IPv4 addresses (1090519040); `mailproxy ctl show ban
 
 def test_quarter_of_all_addresses_is_not_counted(bench: Bench) -> None:
     bench.ban(1, 64)
-    assert (bench.look(), bench.counts, bench.lines) == ("", 0, [])
+    assert (bench.look(), bench.counts, bench.lines) == (None, 0, [])
 
 
 def test_more_is_found_and_logged_once(bench: Bench) -> None:
     bench.ban(1, 65)
     for _ in range(3):
-        assert bench.look() == f"bans by crowdsec: {WORDS}"
+        assert bench.look() == BroadBans("bans by crowdsec", WORDS)
     assert bench.lines == [f"bans by crowdsec {WORDS}"]
     assert bench.counts == 1
 
@@ -74,29 +74,29 @@ def test_origin_of_most_is_named_first(bench: Bench) -> None:
     bench.ban(1, 20, "fail2ban")
     bench.ban(100, 45)
     bench.gate.table.put(ban("2001:db8::/32", origin="ctl"))
-    assert bench.look() == f"bans by crowdsec, fail2ban, ctl: {WORDS}"
+    assert bench.look() == BroadBans("bans by crowdsec, fail2ban, ctl", WORDS)
 
 
 def test_networks_within_others_are_counted_once(bench: Bench) -> None:
     bench.ban(1, 64)
     for number in range(100):
         bench.gate.table.put(ban(f"1.{number}.0.0/16"))
-    assert (bench.look(), bench.counts) == ("", 1)
+    assert (bench.look(), bench.counts) == (None, 1)
 
 
 def test_exempt_networks_do_not_count(bench: Bench) -> None:
     bench.ban(1, 65)
     bench.gate.exempt = NetworkSet.of([ip_network("1.0.0.0/8")])
-    assert bench.look() == ""
+    assert bench.look() is None
     bench.gate.exempt = NetworkSet()
-    assert bench.look() == f"bans by crowdsec: {WORDS}"
+    assert bench.look() == BroadBans("bans by crowdsec", WORDS)
 
 
 def test_finding_ends_with_the_bans(bench: Bench) -> None:
     bench.ban(1, 65)
     bench.look()
     bench.gate.table.remove(key("1.0.0.0/8"))
-    assert bench.look() == ""
+    assert bench.look() is None
     bench.ban(1, 1)
     bench.look()
     assert len(bench.lines) == 2
@@ -105,6 +105,6 @@ def test_finding_ends_with_the_bans(bench: Bench) -> None:
 def test_bug_in_the_count_is_logged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.ban(1, 65)
     monkeypatch.setattr(bench.gate, "exempt", None)
-    assert bench.look() == ""
+    assert bench.look() is None
     (failure,) = [event for event in bench.events if "log_failure" in event]
     assert "bug in the count" in formatEvent(failure)

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
 
+from mailproxy.bans.breadth import BroadBans
 from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, Limits, NamedServer, Problem, Server
 from mailproxy.config.condition import Condition
 from mailproxy.config.difference import Difference
@@ -502,7 +503,7 @@ def test_info_has_the_bans_that_are_much_of_the_internet(make: Make) -> None:
     assert row["bans_broad"] == []
     half = NetworkSet.of([ip_network("0.0.0.0/1")])
     running.service.process_state.bans.lists = (NetworkList("/drop.txt", half),)
-    running.service.ban_breadth.finding = "bans by ctl: refuse all"
+    running.service.ban_breadth.finding = BroadBans("bans by ctl", "refuse all")
     (row,) = asked.rows("show info")
     assert [words.partition(";")[0] for words in row["bans_broad"]] == [
         "list /drop.txt: bans 50 % of all IPv4 addresses (2147483648)",
