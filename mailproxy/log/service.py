@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from mailproxy.config import Config, Log
 from mailproxy.config.target import LogFile, LogTarget, Stdout
-from mailproxy.log.observer import CLOSE_SECONDS, Closing
+from mailproxy.log.closing import CLOSE_SECONDS, Closing
 from mailproxy.log.outlet import Outlet, Output, dropped, gap, levels_from, make_render, make_sink
 from mailproxy.log.writer import LineWriter
 

@@ -436,7 +436,7 @@ class Session:
     def relay_over(self) -> None:
         """Close: all bytes are delivered, and both sides have ended."""
         if self.termination is None:
-            self.termination = FINISHED
+            self.termination = FINISHED  # the usual end: no counter, and no object for each session as in `_decide`
         self.close()
 
     def broke(self) -> None:

@@ -1,4 +1,4 @@
-"""Events to standard output."""
+"""Events to one stream."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""A log observer that writes events as lines to one stream."""
+"""The log of `mailproxy demo`: it writes events as lines to one stream."""
 
 from __future__ import annotations
 
 import atexit
-import time
-from collections.abc import Iterable
 from functools import partial
 from typing import IO
 
@@ -12,29 +10,10 @@ from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from mailproxy.config import Log
+from mailproxy.log.closing import Closing
 from mailproxy.log.descriptor import DescriptorSink
 from mailproxy.log.outlet import Outlet, Output, dropped, levels_from, make_render
 from mailproxy.log.writer import LineWriter
-
-# When the log closes, a blocked reader has this time to take the waiting lines.
-CLOSE_SECONDS = 1.0
-
-
-class Closing:
-    """The close of a log: it waits for the waiting lines, up to a deadline (mutable)."""
-
-    def __init__(self) -> None:
-        self._before: float | None = None
-        self.has_begun = False
-        """True after the first `drain`."""
-
-    def drain(self, writers: Iterable[LineWriter]) -> None:
-        """Wait until all lines are written, at most until `CLOSE_SECONDS` after the first call."""
-        if self._before is None:
-            self.has_begun = True
-            self._before = time.monotonic() + CLOSE_SECONDS
-        for writer in writers:
-            writer.drain(max(self._before - time.monotonic(), 0.0))
 
 
 @implementer(ILogObserver)
