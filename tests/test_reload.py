@@ -286,6 +286,15 @@ def test_admins_get_what_the_service_started_with_while_it_matters(front: Front)
     assert observe.configuration(front.service).started is None
 
 
+def test_reload_under_way_is_reported_with_its_duration(front: Front) -> None:
+    done = front.service.reload()
+    front.reactor.advance(3.0)
+    info = observe.info(front.service, 0)
+    assert (info.reload, info.reload_s) == ("running", 3.0)
+    front.outcome(done)
+    assert observe.info(front.service, 0).reload == "success"
+
+
 def test_reloads_are_counted_by_result(front: Front) -> None:
     reloading = front.service.reloading
     began = reloading.last_success

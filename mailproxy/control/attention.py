@@ -17,6 +17,9 @@ EXPIRY_DAYS = 14
 SURGE = 10.0
 """A frontend that refuses more clients a second than this is flooded."""
 
+LONG_RELOAD_SECONDS = 60.0
+"""A reload that has been running for longer waits for something."""
+
 Severity = Literal["good", "caution", "bad"]
 """``caution``: by hand, for a time, or not yet bad."""
 
@@ -114,6 +117,8 @@ def _is_full(row: Row, now: str) -> bool:
 def _service(info: Row) -> Iterator[Finding]:
     if info.get("state") == "stopping":
         yield Finding("bad", "the service", " is stopping")
+    if info.get("reload") == "running" and (info.get("reload_s") or 0.0) > LONG_RELOAD_SECONDS:
+        yield Finding("bad", "a reload", f" has been running for {duration(info.get('reload_s'))}")
     if info.get("reload") == "failure":
         since = duration(info.get("reload_s"))
         yield Finding("bad", "the last reload", f" failed {since} ago: {info.get('reload_problem')}")

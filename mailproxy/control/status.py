@@ -32,9 +32,9 @@ class Info:
     readings: int
     """The number of generations: the current one, and earlier ones that still have sessions."""
     reload: str
-    """How the latest reload ended: ``success`` or ``failure``; ``none`` if there was none."""
+    """``running``, or how the latest reload ended: ``success`` or ``failure``; ``none`` if there was none."""
     reload_s: float | None
-    """When that was; None if there was none."""
+    """How long ago it began or ended; None if there was none."""
     reload_problem: str
     """Why it failed, in one line, until a reload succeeds; "" if it did not fail."""
     lists_refused: tuple[str, ...]

@@ -100,10 +100,19 @@ class Reloading:
         """False if the latest reload failed."""
         self.problem = ""
         """Why it failed, in one line, with the first of several problems; empty if it did not."""
+        self.began: float | None = None
+        """When the current reload began, on the reactor's clock; None if there is none."""
         self.ended: float | None = None
         """When the latest reload ended, on the reactor's clock; None if there was none."""
         self.last_success = wall()
         """When the configuration in use was read, in seconds since 1970."""
+
+    @property
+    def state(self) -> str:
+        """``running``, or how the latest reload ended: ``success``, ``failure``, or ``none`` if there was none."""
+        if self.began is not None:
+            return "running"
+        return "none" if self.ended is None else "success" if self.is_ok else "failure"
 
     def ask(self) -> Deferred[Reloaded]:
         """Reload, now or after the current reload; the Deferred fails if the reload does."""
@@ -116,6 +125,7 @@ class Reloading:
         self._reloads.close("mailproxy stops")
 
     def _reload(self) -> Deferred[Reloaded]:
+        self.began = self._reactor.seconds()
         self._log.info("reading {configuration} again", event="reload", configuration=self._file)
         self._service.supervisor.reloading()
         renewed = self._service.renewals.renewed
@@ -182,7 +192,7 @@ class Reloading:
 
     def _over(self, result: Reloaded | Failure) -> Reloaded | Failure:
         self.is_ok = not isinstance(result, Failure)
-        self.ended = self._reactor.seconds()
+        self.began, self.ended = None, self._reactor.seconds()
         if isinstance(result, Failure):
             self.failed += 1
             self.problem = _in_one_line(result)

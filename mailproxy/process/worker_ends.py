@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 
 from twisted.internet.interfaces import IReactorTime
 
 RECENT_SECONDS = 600.0
 """How long an end is among what needs attention: a person who is called has time to look."""
+
+
+_LOST = "cannot be replaced, as both forkers have ended: restart mailproxy, or start its successor with --take-over"
 
 
 def described(status: int | None) -> str:
@@ -57,10 +60,20 @@ class WorkerEnds:
         recent = {number: [at for at in moments if at > since] for number, moments in self._moments.items()}
         self._moments = {number: moments for number, moments in recent.items() if moments}
 
-    def sentences(self, there: Container[int]) -> tuple[str, ...]:
-        """Return a sentence about each worker that has ended; `there` has the numbers of those that live now."""
+    def sentences(self, there: Container[int], lost: Collection[int] = ()) -> tuple[str, ...]:
+        """
+        Return a sentence about each worker that has ended.
+
+        `there` has the numbers of those that live now, and `lost` of those that cannot be replaced.
+        """
         self._forget_old()
-        return tuple(self._sentence(number, number in there) for number in sorted(self._moments))
+        return tuple(
+            f"worker {number} {self._how(number)}{_LOST}" if number in lost else self._sentence(number, number in there)
+            for number in sorted({*self._moments, *lost})
+        )
+
+    def _how(self, number: int) -> str:
+        return f"{self._latest[number]}, and " if number in self._moments else ""
 
     def _sentence(self, number: int, is_there: bool) -> str:
         count = len(self._moments[number])

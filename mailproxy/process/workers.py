@@ -97,8 +97,10 @@ class Workers:
 
     @property
     def latest_ends(self) -> Sequence[str]:
-        """A sentence about each worker that has ended in the last minutes."""
-        return self._ends.sentences(self._members)
+        """A sentence about each worker that has ended in the last minutes, or that cannot be replaced."""
+        if self._forkers is None or self._forkers.can_fork:
+            return self._ends.sentences(self._members)
+        return self._ends.sentences(self._members, set(range(self._count)) - self._members.keys())
 
     def start(self) -> Deferred[Sequence[str]]:
         """Start the workers; the Deferred fires when all are ready."""
@@ -114,6 +116,7 @@ class Workers:
         self._pauses.pop(number, None)
         assert self._forkers is not None
         if not self._forkers.can_fork:
+            self._see_whether_ready()
             self._see_whether_over()
             return
         ours, its = socket.socketpair()
@@ -170,9 +173,9 @@ class Workers:
         return ready
 
     def _see_whether_ready(self) -> None:
-        # One that is replaced after a pause begins with the latest reading: the others need not wait for it.
-        there = len(self._members) + len(self._pauses)
-        if self._members and there == self._count and all(member.is_ready for member in self._members.values()):
+        # One that is replaced later begins with the latest reading, and one may have no forker that replaces it: the
+        # others do not wait for these.
+        if self._members and all(member.is_ready for member in self._members.values()):
             waiting, self._waiting = self._waiting, []
             for ready in waiting:
                 ready.callback(tuple(self._behind))
@@ -231,12 +234,13 @@ class Workers:
                 event="worker-ended",
                 worker=number,
                 pid=member.pid,
-                reason=described(status),
+                reason=described(status) if member.pid else "it was not started, as the forker has ended",
             )
         if is_stopping:
             self._see_whether_over()
             return
-        self._ends.add(number, how_it_ended(status, was_silent=member.was_silent))
+        if member.pid:
+            self._ends.add(number, how_it_ended(status, was_silent=member.was_silent))
         pause = self._short_lives.pause_after(number, self._clock.seconds() - member.began)
         if pause:
             self._pauses[number] = self._clock.callLater(pause, self._fork, number)

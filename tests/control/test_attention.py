@@ -30,6 +30,7 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             {"info": [info(reload="failure", reload_s=61.0, reload_problem="a.toml: [ is not closed")]},
             ("bad", "the last reload failed 1m1s ago: a.toml: [ is not closed"),
         ),
+        ({"info": [info(reload="running", reload_s=61.0)]}, ("bad", "a reload has been running for 1m1s")),
         (
             {"info": [info(lists_refused=["/a.txt: cannot be read: No such file or directory"])]},
             ("bad", "list /a.txt is refused: cannot be read: No such file or directory; a start would fail"),

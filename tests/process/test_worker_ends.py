@@ -70,3 +70,11 @@ def test_worker_that_ends_again_and_again_has_one_sentence(ends: WorkerEnds, clo
     ends.add(0, "was killed by SIGSEGV")
     words = "was killed by SIGSEGV at 12:03:15 UTC, and was replaced"
     assert ends.sentences({0, 2}) == (f"worker 0 {words}", f"worker 2 {words}; it has ended 2 times in 10 minutes")
+
+
+def test_worker_that_cannot_be_replaced_has_a_sentence_for_good(ends: WorkerEnds, clock: Clock) -> None:
+    ends.add(1, how_it_ended(-9))
+    words = "cannot be replaced, as both forkers have ended: restart mailproxy, or start its successor with --take-over"
+    assert ends.sentences({0}, {1}) == (f"worker 1 was killed by SIGKILL at 12:03:05 UTC, and {words}",)
+    clock.advance(RECENT_SECONDS)
+    assert ends.sentences({0}, {1}) == (f"worker 1 {words}",)

@@ -408,3 +408,29 @@ def test_without_a_forker_the_workers_continue(bench: Bench, logged: Sequence[Lo
     end_forkers(bench)
     assert "without a spare one" in "".join(lines(logged))
     assert len(bench.workers.members) == 2
+
+
+def test_without_a_forker_a_reload_does_not_wait_for_workers_that_ended(bench: Bench) -> None:
+    end_forkers(bench)
+    bench.played[0].process.kill()
+    bench.played[0].close()
+    bench.reactor.poller.poll(0)
+    bench.live(2)
+    (member,) = bench.workers.members
+    (sentence,) = bench.workers.latest_ends
+    assert sentence.startswith(f"worker {1 - member.number} ended for an unknown reason")
+    assert "cannot be replaced" in sentence
+    reloaded = bench.workers.read()
+    bench.deliver(bench.played[1], Ready(member.sent))
+    assert bench.result(reloaded) == ()
+
+
+def test_worker_that_ends_during_a_reload_without_a_forker_holds_nobody_up(bench: Bench) -> None:
+    end_forkers(bench)
+    reloaded = bench.workers.read()
+    bench.deliver(bench.played[1], Ready(bench.workers.members[1].sent))
+    bench.played[0].process.kill()
+    bench.played[0].close()
+    bench.reactor.poller.poll(0)
+    bench.live(2)
+    assert bench.result(reloaded) == ()

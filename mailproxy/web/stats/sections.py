@@ -84,7 +84,11 @@ def _top(snapshot: Snapshot) -> Markup:
     info = snapshot.info
     ready = info.state if info.state != "running" else "ready" if not snapshot.unready else "not ready"
     processes = f"{snapshot.workers} workers, " if snapshot.workers else ""
-    reload = "" if info.reload == "none" else f", last reload {duration(info.reload_s)} ago: {info.reload}"
+    reload = ""
+    if info.reload == "running":
+        reload = f", a reload has been running for {duration(info.reload_s)}"
+    elif info.reload != "none":
+        reload = f", last reload {duration(info.reload_s)} ago: {info.reload}"
     connections = f"{whole(info.connections)} connections"
     facts = f"mailproxy {info.version}, {processes}up {duration(info.uptime_s)}, {connections}{reload}"
     return tag(
