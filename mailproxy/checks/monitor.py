@@ -1,4 +1,4 @@
-"""The monitor of a backend's servers: checks, DNS names, slowstart, and a log line for every change."""
+"""The monitor of a backend's servers: checks, DNS names, and a log line for every change."""
 
 from __future__ import annotations
 
