@@ -28,7 +28,8 @@ from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.factory import make_check
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import Pace, Prober
+from mailproxy.checks.pace import Pace
+from mailproxy.checks.prober import Prober
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.front.collector import quiet_collector
 from mailproxy.transport.outgoing import Target

@@ -19,6 +19,17 @@ class Run(Protocol):
         """End the check without an outcome."""
 
 
+class _Beginning:
+    """Stands for a run that may be over before `Check.begin` returns it."""
+
+    def cancel(self) -> None:
+        """Nothing: `Check.begin` has not returned."""
+
+
+BEGINNING: Run = _Beginning()
+"""The run of a check while `Check.begin` has not returned."""
+
+
 class Check(Protocol):
     """A way to check a server: made once, run any number of times."""
 

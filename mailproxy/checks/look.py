@@ -15,7 +15,7 @@ from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
-from mailproxy.checks.check import ConnectionCheck, Run
+from mailproxy.checks.check import BEGINNING, ConnectionCheck, Run
 from mailproxy.checks.header import check_header
 from mailproxy.checks.mail import mail_probes
 from mailproxy.checks.outcome import Outcome
@@ -68,7 +68,7 @@ class FirstLook:
     def _look(self, server: BackendServer) -> None:
         if server.target is not None:
             self._due.discard(server)
-            self._runs[server] = _NOT_YET
+            self._runs[server] = BEGINNING
             run = self._check.begin(server.target, partial(self._seen, server))
             if server in self._runs:
                 self._runs[server] = run
@@ -93,13 +93,3 @@ def _is_due(check: config.Check) -> bool:
     """
     sees = check.type == "mail" and check.header != "none" and check.port is None and check.address is None
     return check.has_first_look and not sees
-
-
-class _NotYet:
-    """Stands for a run that may be over before `begin` returns it."""
-
-    def cancel(self) -> None:
-        """Nothing."""
-
-
-_NOT_YET = _NotYet()

@@ -16,7 +16,8 @@ from mailproxy.checks.addresses import Addresses
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.check import Check
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import Pace, Prober
+from mailproxy.checks.pace import Pace
+from mailproxy.checks.prober import Prober
 from mailproxy.names.slots import Follows
 from mailproxy.transport.poller import Poller
 

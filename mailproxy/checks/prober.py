@@ -21,8 +21,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mailproxy import config
-from mailproxy.checks.check import Check, Run
+from mailproxy.checks.check import BEGINNING, Check, Run
 from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.pace import Pace
 from mailproxy.transport.outgoing import Target
 
 
@@ -47,30 +48,6 @@ class CheckedServer(Protocol):
     @property
     def state(self) -> str:
         """The state that the admin has set; in "maint" it is not checked."""
-
-
-class Pace:
-    """How fast runs may begin: `BURST` at once, then one in each `GAP_SECONDS` (mutable; all probers share one)."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def wait(self, now: float) -> float:
-        """Reserve the next place at the time `now` of a clock; return the seconds until then."""
-        if self._next > now + LONGEST_WAIT_SECONDS:
-            self._next = now
-        place = max(self._next, now - (BURST - 1) * GAP_SECONDS)
-        self._next = place + GAP_SECONDS
-        return max(place - now, 0.0)
-
-
-# Beginning a run costs 50 µs of CPU time, and the rest of it little more: this many delay a session by half a
-# millisecond.
-BURST = 8
-GAP_SECONDS = 0.0001
-
-# A hundred thousand probers wait this long if all are due at once; a longer wait means that the clock was set back.
-LONGEST_WAIT_SECONDS = 10.0
 
 
 class Prober:
@@ -171,14 +148,14 @@ class Prober:
             return
         self._runs += 1
         number = self._runs
-        self._run = _BEGINNING
+        self._run = BEGINNING
         try:
             run = self._check.begin(target, lambda outcome: self._end_run(number, outcome))
         except Exception:
             self._log.failure("bug in {check}", check=self._check)
             self._end_run(number, Outcome(False, "internal error", 0.0))
             return
-        if self._run is _BEGINNING:
+        if self._run is BEGINNING:
             self._run = run
 
     def _end_run(self, number: int, outcome: Outcome) -> None:
@@ -196,13 +173,3 @@ class Prober:
         health = self._server.health
         seconds = self._settings.inter if health is None else health.interval(self._settings)
         return seconds * (1 + self._settings.jitter / 100 * (2 * self._random() - 1))
-
-
-class _Beginning:
-    """Stands for a run that may be over before `begin` returns it."""
-
-    def cancel(self) -> None:
-        """Nothing: `Check.begin` has not returned."""
-
-
-_BEGINNING = _Beginning()

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mailproxy import config
-from mailproxy.checks.prober import Pace
+from mailproxy.checks.pace import Pace
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.session.log import SessionLog
 from mailproxy.session.sampling import Sampler

@@ -8,7 +8,7 @@ import pytest
 
 from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.http_connection import MAX_BYTES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES
-from mailproxy.checks.prober import BURST, GAP_SECONDS
+from mailproxy.checks.pace import BURST, GAP_SECONDS
 from mailproxy.config import parse
 from mailproxy.mail.backend.talk import SIZE
 

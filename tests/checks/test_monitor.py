@@ -17,7 +17,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.monitor import Monitor
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import Pace
+from mailproxy.checks.pace import Pace
 from mailproxy.names.record import Record
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller

@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 
 from mailproxy import config
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import BURST, GAP_SECONDS, LONGEST_WAIT_SECONDS, Pace, Prober
+from mailproxy.checks.pace import BURST, GAP_SECONDS, Pace
+from mailproxy.checks.prober import Prober
 from mailproxy.transport.outgoing import Target
 
 TARGET = Target(socket.AF_INET, ("192.0.2.1", 143))
@@ -22,7 +23,6 @@ NO_JITTER = config.Check(type="mail", inter=4.0, fastinter=1.0, downinter=8.0, t
 
 
 _MOMENT = 2**-10  # seconds, and no rounding
-_ROUNDING = 1e-9
 
 
 class Health:
@@ -347,31 +347,6 @@ def test_checks_continue_after_a_bug_in_a_receiver() -> None:
     with pytest.raises(KeyError):
         bench.check.end()
     assert bench.begun_after(4.0)
-
-
-def test_many_that_are_due_at_once_begin_one_after_the_other() -> None:
-    pace = Pace()
-    waits = [pace.wait(100.0) for _ in range(BURST + 2)]
-    assert waits == pytest.approx([0.0] * BURST + [GAP_SECONDS, 2 * GAP_SECONDS], abs=1e-9)
-
-
-def test_few_that_are_due_begin_at_once() -> None:
-    pace = Pace()
-    assert [pace.wait(100.0 + number * GAP_SECONDS) for number in range(50)] == pytest.approx([0.0] * 50)
-
-
-def test_clock_that_is_set_back_stops_nobody() -> None:
-    pace = Pace()
-    pace.wait(3600.0)
-    assert pace.wait(0.0) == 0.0
-
-
-@given(st.lists(st.floats(0, 0.01), max_size=100))
-def test_nobody_waits_longer_than_all_before_take(pauses: list[float]) -> None:
-    pace, now = Pace(), 0.0
-    for number, pause in enumerate(pauses):
-        now += pause
-        assert 0.0 <= pace.wait(now) <= number * GAP_SECONDS + _ROUNDING < LONGEST_WAIT_SECONDS
 
 
 def test_prober_waits_for_its_place() -> None:
