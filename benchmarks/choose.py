@@ -26,7 +26,7 @@ DELAY_TARGETS = {1000: 1000.0}
 _CHOICES = 1000
 _CHANGES = 100
 
-# The best of this number of runs counts, since other programs slow some of them down.
+# The best of this number of runs counts, because other programs slow some of them down.
 _GOES = 7
 
 _SESSIONS_PER_SERVER = 5

@@ -167,7 +167,7 @@ def _drain(sock: socket.socket) -> None:
 
 
 def _attack(attack: Attack, target: Target, attacks: Synchronized[int]) -> None:
-    # On the good client's CPU: behind it, since it is the front that is measured.
+    # On the good client's CPU: behind it, because it is the front that is measured.
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     while True:

@@ -1,7 +1,7 @@
 """
 What a key exchange costs the front: ``python -m benchmarks.groups``, X25519 beside X25519MLKEM768.
 
-The clients use the OpenSSL of cryptography, since a distribution's may not have X25519MLKEM768. They are slower than
+The clients use the OpenSSL of cryptography, because a distribution's may not have X25519MLKEM768. They are slower than
 those of the other benchmarks, so that the front is not busy all the time: compare the costs with each other only.
 
 As root, all of it goes before other programs of the machine.

@@ -1,5 +1,5 @@
 /*
- * The clients of a front that is measured: mail-like, over TLS, over TLS after IMAP's STARTTLS, or in the clear.
+ * The clients of a front that is measured: mail-like, over TLS, over TLS after IMAP's STARTTLS, or without TLS.
  *
  *   load [--plain | --starttls] MODE PORT CONNECTIONS AMOUNT
  *
@@ -52,7 +52,7 @@
 /* Client addresses, so that none runs out of ports: 127.0.0.2 and the following. */
 #define SOURCES 200
 
-enum stage { CONNECTING, GREETED_IN_CLEAR, AWAITING_TLS, SHAKING_HANDS, AWAITING_GREETING, WORKING, LEAVING };
+enum stage { CONNECTING, GREETED_WITHOUT_TLS, AWAITING_TLS, SHAKING_HANDS, AWAITING_GREETING, WORKING, LEAVING };
 
 /* What an attempt to read or write came to, besides a count of bytes. */
 enum { ENDED = 0, AGAIN = -1, BROKEN = -2 };
@@ -246,14 +246,14 @@ static enum outcome advance(struct connection *connection, uint32_t events)
             if (!has_connected(connection, events))
                 return events & (EPOLLERR | EPOLLHUP) ? BAD : GOES_ON;
             if (has_starttls) {
-                connection->stage = GREETED_IN_CLEAR;
+                connection->stage = GREETED_WITHOUT_TLS;
                 break;
             }
             if (!is_plain)
                 begin_tls(connection);
             connection->stage = is_plain ? AWAITING_GREETING : SHAKING_HANDS;
             break;
-        case GREETED_IN_CLEAR:
+        case GREETED_WITHOUT_TLS:
             result = receive(connection);
             if (result <= 0)
                 return without_bytes(result);

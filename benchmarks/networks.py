@@ -18,7 +18,7 @@ TARGET = 2.0
 
 _LOOKUPS = 20_000
 
-# The best of this number of runs counts, since other programs slow some of them down.
+# The best of this number of runs counts, because other programs slow some of them down.
 _GOES = 7
 
 _NANOSECONDS_PER_MICROSECOND = 1e3

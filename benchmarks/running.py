@@ -104,7 +104,9 @@ class Clients:
 
 
 class Front:
-    """A front that runs for as long as the context lasts, with a server of its own behind it, in clear and with TLS."""
+    """
+    A front that runs for as long as the context lasts, with a server of its own behind it, without TLS and with it.
+    """
 
     def __init__(
         self,

@@ -101,8 +101,8 @@ def serve(ready: Ready) -> int:
         reactor.addSystemEventTrigger("after", "shutdown", reports.close)
     reactor.callWhenRunning(service.startService)
     if ready.takeover is not None:
-        former = ready.takeover
-        reactor.callWhenRunning(service.succession.begin, former.process, former.finish, former.inherited)
+        previous = ready.takeover
+        reactor.callWhenRunning(service.succession.begin, previous.process, previous.finish, previous.inherited)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()

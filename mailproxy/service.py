@@ -243,7 +243,7 @@ class ProxyService(Service):
         return self.reloading.ask()
 
     def reopen_log(self) -> bool:
-        """Open log files again, since they were renamed; return whether there are any."""
+        """Open log files again, because they were renamed; return whether there are any."""
         return self.process_log.reopen()
 
     def change_to(self, reading: Reading) -> None:
@@ -259,14 +259,14 @@ class ProxyService(Service):
             self._open_admin_access()
         self.process_log.configure(reading.settings)
 
-    def follow_change(self, former: Generation, reading: Reading, renewed: int) -> None:
+    def follow_change(self, previous: Generation, reading: Reading, renewed: int) -> None:
         """
         Have the other parts of the process use the new reading.
 
         `renewed` is how often certificates had been renewed when the reading began.
         """
         names = {frontend.name for frontend in self.frontends}
-        for frontend in former.frontends:
+        for frontend in previous.frontends:
             if frontend.name not in names:
                 self._log_closed(frontend)
         self.renewals.follow(reading.settings, renewed)

@@ -31,7 +31,7 @@ class Signalled(Protocol):
         """Read the configuration again, and apply its changes."""
 
     def reopen_log(self) -> bool:
-        """Open log files again, since they were renamed; return whether there are any."""
+        """Open log files again, because they were renamed; return whether there are any."""
 
 
 class Signals:

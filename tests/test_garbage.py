@@ -103,7 +103,7 @@ class TlsFront(Front):
             self.advance(0.1)
 
     def change(self, old: str, new: str) -> None:
-        """Reload with another setting, and again with the former one."""
+        """Reload with another setting, and again with the previous one."""
         text = FILE.replace(old, new)
         assert self.reload(text).differences
         self.advance(1)

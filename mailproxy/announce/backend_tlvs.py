@@ -6,8 +6,8 @@ are passed on from the received header, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL.
 
 - A type has one source: the configuration before what is passed on before our own. Of ALPN, AUTHORITY, UNIQUE_ID and
   SSL there is one at most, the first that came in: receivers differ on which of several counts.
-- An SSL TLV that is passed on replaces our own, unless it says that the client was in clear and here it is on TLS: the
-  TLS of the client's own connection counts.
+- An SSL TLV that is passed on replaces our own, unless it says that the client was without TLS and here it is on TLS:
+  the TLS of the client's own connection counts.
 - An SSL TLV is passed on without its CN if we would not send that CN from a certificate of our own client.
 - TLVs that the profile's backend cannot read are left out.
 """

@@ -30,7 +30,7 @@ version would be a false fact in their logs.
 
 def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> tuple[SslTlv, tuple[LeftOut, ...]]:
     """
-    Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it.
+    Return the SSL TLV for a client, which is without TLS if `facts` is None, and what was left out of it.
 
     VERSION is included if it is known, the other fields if `wanted` names them. A field larger than `limit`, the most
     bytes of the whole header, is left out: a client may present a certificate of any size.

@@ -80,7 +80,7 @@ class HeaderPolicy:
         Make the header for one client.
 
         `source` is the client's address and `destination` ours, from the socket or from the received header; None is
-        unknown. `facts` is None for a client in clear; `received` is the received header. `unique_id` is sent if the
+        unknown. `facts` is None for a client without TLS; `received` is the received header. `unique_id` is sent if the
         settings say so; ValueError beyond 128 bytes. `words` fill the formats of the settings. `more` are TLVs for this
         client alone; each replaces all others of its type.
         """

@@ -29,7 +29,7 @@ class NoAnswer(Exception):
 
 
 class Connection:
-    """A connection, first in clear and after `handshake` in TLS. Mutable; leaving the `with` block closes it."""
+    """A connection, first in plaintext and after `handshake` in TLS. Mutable; leaving the `with` block closes it."""
 
     def __init__(self, target: Target) -> None:
         """Connect; raises NoAnswer if that fails."""
@@ -73,7 +73,7 @@ class Connection:
         return self._read(_NOTHING, self._target.quiet)
 
     def plaintext_after(self, data: bytes, *, is_patient: bool = True) -> tuple[bytes, End]:
-        """Send data in clear; return the reply outside of TLS, and how it ended: COMPLETE if with a line end."""
+        """Send data in plaintext; return the reply outside of TLS, and how it ended: COMPLETE if with a line end."""
         self._write(data)
         until = self._until(self._target.timeout if is_patient else self._target.quiet)
         received, self._input = self._input, b""
@@ -85,7 +85,7 @@ class Connection:
         return plaintext, End.COMPLETE
 
     def handshake(self, prefix: bytes = b"") -> Handshake:
-        """Do the TLS handshake, with `prefix` in clear before the ClientHello and in one piece with it."""
+        """Do the TLS handshake, with `prefix` in plaintext before the ClientHello and in one piece with it."""
         until = self._until(self._target.timeout)
         tls = Tls(self._target.context, self._target.server_name)
         self._write(prefix + tls.hello())

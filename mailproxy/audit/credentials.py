@@ -1,4 +1,4 @@
-"""The check's false credentials, which are sent in clear on purpose."""
+"""The check's false credentials, which are sent in plaintext on purpose."""
 
 from base64 import b64encode
 

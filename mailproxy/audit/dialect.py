@@ -46,7 +46,7 @@ class Literal:
 
 @frozen
 class Membership:
-    """A login in clear, and a command that shows afterwards whether the session is logged in."""
+    """A login without TLS, and a command that shows afterwards whether the session is logged in."""
 
     login: tuple[Command, ...]
     asked: Command

@@ -14,7 +14,7 @@ class Honest:
 
     greeting: Reply
     before: Reply
-    """The capabilities in clear."""
+    """The capabilities before TLS."""
 
     starttls: Reply
     unasked: tuple[bytes, ...] = ()
@@ -26,7 +26,7 @@ class Honest:
     is_secured: bool = False
 
     def offer_before(self, server: Server) -> Offer:
-        """What is offered in clear."""
+        """What is offered in plaintext."""
         return server.dialect.offer(self.before.lines)
 
     def offer_after(self, server: Server) -> Offer:

@@ -12,7 +12,7 @@ _RECORD_TYPES = frozenset(range(20, 25))
 
 @frozen
 class Handshake:
-    """The result of a handshake: success, a problem, or the server continued in clear."""
+    """The result of a handshake: success, a problem, or the server continued in plaintext."""
 
     problem: str = ""
     plaintext: bytes = b""

@@ -88,26 +88,26 @@ class Backend:
             maxqueue=settings.maxqueue,
         )
 
-    def succeed(self, former: Backend) -> None:
+    def succeed(self, previous: Backend) -> None:
         """
-        Keep the servers that a former backend shares with this one up to date, as long as that backend has sessions.
+        Keep the servers that a previous backend shares with this one up to date, as long as that backend has sessions.
 
         Sessions count for a server's name, as in the pages of several processes, even if it has another address now.
         """
         mine = {server.name: server for server in self.pool.servers}
-        for server in former.pool.servers:
+        for server in previous.pool.servers:
             now = mine.get(server.name)
             if now is not None:
                 now.succeed(server)
-        self.pool.share(former.pool)
-        former.observers.append(self._shared_changed)
-        former.check_soon = self._check_shared_soon
+        self.pool.share(previous.pool)
+        previous.observers.append(self._shared_changed)
+        previous.check_soon = self._check_shared_soon
 
-    def part_from(self, former: Backend) -> None:
+    def part_from(self, previous: Backend) -> None:
         """Undo `succeed`."""
-        self.pool.unshare(former.pool)
-        former.observers.remove(self._shared_changed)
-        former.check_soon = nothing
+        self.pool.unshare(previous.pool)
+        previous.observers.remove(self._shared_changed)
+        previous.check_soon = nothing
 
     def _shared_changed(self, change: Change[BackendServer]) -> None:
         if change.server in self.pool.servers:

@@ -73,12 +73,12 @@ def make_servers(
     for settings in backend.servers:
         where = backend.address(settings, protocol)
         tls = _tls(settings, where, client_tls)
-        former = [known.get(name) for name in settings.slots]
-        if tls is None and all(_is_as_before(server, settings, where) for server in former):
-            yield from filter(None, former)
+        previous = [known.get(name) for name in settings.slots]
+        if tls is None and all(_is_as_before(server, settings, where) for server in previous):
+            yield from filter(None, previous)
             continue
         origin = Origin(settings, where, tls)
-        for name, before in zip(settings.slots, former, strict=True):
+        for name, before in zip(settings.slots, previous, strict=True):
             server = BackendServer(
                 name=name,
                 backup=settings.backup,

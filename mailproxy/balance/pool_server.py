@@ -135,13 +135,13 @@ class PoolServer:
             later.sessions += sessions
             later = later.successor
 
-    def succeed(self, former: PoolServer) -> None:
+    def succeed(self, previous: PoolServer) -> None:
         """
-        Count a former server's sessions from now on, including its current ones.
+        Count a previous server's sessions from now on, including its current ones.
 
         It may have a successor that no configuration with sessions has any more: the latest one counts them all.
         """
-        latest = former.latest
+        latest = previous.latest
         if latest is not self:
             latest.successor = self
             self.count(latest.sessions)

@@ -2,8 +2,8 @@
 CrowdSec as a source of bans: a bouncer that polls the decisions of a local API.
 
 Theory of operation. The first request asks for all decisions (``startup=true``), later ones for what has changed since
-the last request with this key. After a request without an answer the next one asks for all again, since changes may
-have been lost. All decisions replace those from before; what is banned meanwhile stays banned. A failure changes
+the last request with this key. After a request without an answer the next one asks for all again, because changes may
+have been lost. All decisions replace the previous ones; what is banned meanwhile stays banned. A failure changes
 nothing: the decisions stay until they end, and the next request comes after a growing pause.
 """
 

@@ -97,7 +97,7 @@ def _seconds(moment: str) -> float:
 
 def write_bans(path: str, bans: Iterable[Ban], now: Moment) -> None:
     """
-    Replace the file in one step; OSError if that is not possible, and then the former one stays.
+    Replace the file in one step; OSError if that is not possible, and then the previous one stays.
 
     Another thread gets its turn between two bans.
     """

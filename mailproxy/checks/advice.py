@@ -3,7 +3,7 @@
 from mailproxy import config
 
 CLEAR_ADVICE = (
-    "offers to take passwords from clients in clear; set ssl = required on Dovecot 2.4, disable_plaintext_auth = yes "
+    "takes passwords from clients without TLS; set ssl = required on Dovecot 2.4, disable_plaintext_auth = yes "
     'on Dovecot 2.3, smtpd_tls_auth_only = yes on Postfix, or tls = "starttls" for the frontend'
 )
 STARTTLS_ADVICE = (

@@ -35,7 +35,7 @@ class CapabilityAnswer:
     failure: str = ""
     still_offers_starttls: bool = False
     takes_passwords: bool = False
-    """True if it offers to take passwords from clients in clear."""
+    """True if it offers to take passwords from clients without TLS."""
     no_login: str = ""
     """The sign in its list that no client can log in; "" if logins are possible, or it is unknown."""
 

@@ -186,7 +186,7 @@ class _HttpRun:
         else:
             reason = f"HTTP: {first_cause(result)}"
         if isinstance(result, Failure):
-            # The errors' frames hold what the server sent, in circles that the service's quiet collector seldom sees.
+            # The errors' frames hold what the server sent, in cycles that the service's quiet collector seldom sees.
             result.cleanFailure()
         self._over(Outcome(is_misconfigured, self._request.hidden(reason), seconds, is_misconfigured))
 

@@ -45,7 +45,7 @@ MAX_INTERIM = 4
 
 LEFT_BYTES = 256 * 1024
 """
-After how many bytes the young objects are collected: Twisted's parser leaves a circle of references for each chunked
+After how many bytes the young objects are collected: Twisted's parser leaves a cycle of references for each chunked
 body, which may hold all that came. The service's own collections are hundreds of checks apart.
 """
 
@@ -141,7 +141,7 @@ class _Layer(Protocol):
         self.inner.makeConnection(self.transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # No reference stays that closes a circle.
+        # No reference stays that closes a cycle.
         inner, self.inner = self.inner, None
         if inner is not None:
             inner.connectionLost(reason)

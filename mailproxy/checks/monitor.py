@@ -22,7 +22,7 @@ from mailproxy.names.slots import Follows
 from mailproxy.transport.poller import Poller
 
 Done = Callable[[Outcome | None], object]
-"""Called with the outcome of a check; None: there will be none, since the monitor has stopped."""
+"""Called with the outcome of a check; None: there will be none, because the monitor has stopped."""
 
 _WHAT: dict[Event, str] = {
     "up": "is UP",

@@ -7,7 +7,7 @@ so there are never two::
     start -> waiting -> running -> reported -> waiting -> ...
 
 The interval begins at the end of a run, as in HAProxy, and depends on the server's health after the outcome. All
-probers share a `Pace`: runs that became due while the process was busy do not begin all at once, since sessions would
+probers share a `Pace`: runs that became due while the process was busy do not begin all at once, because sessions would
 wait for them.
 """
 

@@ -84,7 +84,7 @@ def _legs(prepared: Prepared) -> Iterator[_Leg]:
 
 
 def _with_tls(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:
-    """Return the kinds of clients to ask a frontend's servers for: on TLS (True), in clear (False)."""
+    """Return the kinds of clients to ask a frontend's servers for: on TLS (True), without it (False)."""
     if frontend.tls == "none":
         return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
     return (True, False) if frontend.tls == "starttls-optional" else (True,)
@@ -108,7 +108,7 @@ async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> CapabilityAnswer
 
 def _print_answer(leg: _Leg, server: BackendServer, answer: CapabilityAnswer) -> bool:
     """Print a server's answer; False if it gave none."""
-    way = "" if leg.with_tls else " in clear"
+    way = "" if leg.with_tls else " without TLS"
     where = f"backend {leg.backend.name}, server {server.name}, {leg.protocol}{way}"
     if answer.capabilities is None:
         print(f"{where}: {answer.failure}", file=sys.stderr)

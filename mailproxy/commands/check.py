@@ -119,8 +119,8 @@ def _keeps(settings: config.Config, socket: str | None, problems: Sequence[Probl
     if len(kept) < len(problems):
         return False
     for problem in kept:
-        former = "former list" if problem.key in settings.list_files.values() else "one from before"
-        print(f"warning: {problem}; the {former} stays in use", file=sys.stderr)
+        previous = "previous list" if problem.key in settings.list_files.values() else "previous one"
+        print(f"warning: {problem}; the {previous} stays in use", file=sys.stderr)
     print("a reload of the running service succeeds, with these warnings; a start would fail")
     return True
 

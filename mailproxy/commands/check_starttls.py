@@ -43,7 +43,7 @@ def configure(parser: ArgumentParser) -> None:
     certificate.add_argument(
         "--insecure",
         action="store_true",
-        help="do not verify the certificate; this is the default, since the check is about the dialogue",
+        help="do not verify the certificate; this is the default, because the check is about the dialogue",
     )
     certificate.add_argument("--ca", metavar="FILE", help="verify the certificate against these authorities (PEM)")
 

@@ -30,7 +30,7 @@ class Admin:
         metadata=about(
             SOCKET,
             "The UNIX socket for `mailproxy ctl`. Its mode is 0600, and only root and the user of the service may "
-            "use it. None unless it is named, since its folder has to be one where only these two can write.",
+            "use it. None unless it is named, because its folder has to be one where only these two can write.",
             haproxy="stats socket",
             values="path",
         ),
@@ -50,7 +50,7 @@ class Admin:
         default=None,
         metadata=about(
             NAME,
-            "The `[tls.NAME]` for HTTP over TLS. None: HTTP is in clear, which is right on loopback and on UNIX "
+            "The `[tls.NAME]` for HTTP over TLS. None: HTTP is unencrypted, which is right on loopback and on UNIX "
             "sockets.",
             values="name",
         ),

@@ -18,7 +18,7 @@ from mailproxy.proxyprotocol import tlv_name
 
 
 def remarks(config: Config) -> tuple[Problem, ...]:
-    """Find valid keys with less effect than expected; not errors, since the file may be half-edited."""
+    """Find valid keys with less effect than expected; not errors, because the file may be half-edited."""
     return (
         *_unused(config),
         *_nothing_to_pass(config),
@@ -27,10 +27,10 @@ def remarks(config: Config) -> tuple[Problem, ...]:
         *rule_remarks(config),
         *_nobody_served(config),
         *_idle_settings(config),
-        *_passwords_in_clear(config),
+        *_passwords_in_plaintext(config),
         *_headers_inside_tls(config),
         *_idle_facilities(config),
-        *_token_in_clear(config),
+        *_token_in_plaintext(config),
     )
 
 
@@ -81,7 +81,7 @@ def _nobody_served(config: Config) -> Iterator[Problem]:
             yield Problem(key_path("backend", name), "sends clients to no server: each has weight 0, or is not ready")
 
 
-def _passwords_in_clear(config: Config) -> Iterator[Problem]:
+def _passwords_in_plaintext(config: Config) -> Iterator[Problem]:
     """Find clients that Dovecot treats as secured because mailproxy's own connection to it is."""
     for frontend in config.frontends:
         if frontend.tls == "starttls-optional" and any(
@@ -90,13 +90,13 @@ def _passwords_in_clear(config: Config) -> Iterator[Problem]:
         ):
             yield Problem(
                 key_path("frontend", frontend.name, "tls"),
-                'is "starttls-optional", and Dovecot takes passwords from clients in clear where its listener has '
+                'is "starttls-optional", and Dovecot takes passwords from clients without TLS where its listener has '
                 "ssl = yes: it judges its own connection, not the client's",
             )
 
 
 def _headers_inside_tls(config: Config) -> Iterator[Problem]:
-    """Find clients whose own PROXY headers a server could accept: mailproxy looks for headers only in clear."""
+    """Find clients whose own PROXY headers a server could accept: mailproxy looks for headers only in plaintext."""
     for frontend in config.frontends:
         if not _takes_headers(frontend) or frontend.tls == "none":
             continue
@@ -113,14 +113,14 @@ def _backends(config: Config, frontend: Frontend) -> list[Backend]:
     return [config.backends[name] for name in frontend.backends if name in config.backends]
 
 
-def _token_in_clear(config: Config) -> Iterator[Problem]:
+def _token_in_plaintext(config: Config) -> Iterator[Problem]:
     """Find a token that everyone on the way can read."""
     admin = config.admin
     is_local = not isinstance(admin.http, InetBind) or admin.http.host.is_loopback
     if admin.http_token_file is not None and admin.http_tls is None and not is_local:
         yield Problem(
             "admin.http",
-            f"is {admin.http} without http-tls: the token of http-token-file crosses the network in clear",
+            f"is {admin.http} without http-tls: the token of http-token-file crosses the network in plaintext",
         )
 
 

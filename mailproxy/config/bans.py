@@ -85,7 +85,7 @@ class Bans:
         metadata=about(
             file_path("the path of a file"),
             "The file that keeps bans over restarts, such as `/var/lib/mailproxy/bans.json`. The user of the service "
-            "needs the right to write in its folder, since the file is replaced as a whole. None: bans end with the "
+            "needs the right to write in its folder, because the file is replaced as a whole. None: bans end with the "
             "process.",
             default="none",
             values="path",

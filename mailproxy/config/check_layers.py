@@ -69,7 +69,7 @@ def judge_whole(check: Layers, kind: CheckType) -> None:
     if kind == "http" and check.is_sound("method", "body", "json"):
         method = check.value("method", "GET")
         if "body" in check and method in ("GET", "HEAD"):
-            check.report("body", f'goes with method = "POST"; this one is "{method}", which sends none')
+            check.report("body", f'needs method = "POST"; it is "{method}"')
         if "json" in check and method == "HEAD":
             check.report("json", 'looks into the answer, and method = "HEAD" gets none')
 
@@ -79,7 +79,7 @@ def judge_place(
 ) -> None:
     """Refuse keys that do not fit the server's address, TLS or header."""
     if check.value("check-tls", False) and not server_has_tls:
-        check.report("check-tls", "is true, and the server has no tls that says how")
+        check.report("check-tls", "needs the server's tls, which is missing")
     header = check.value("check-header", "none")
     if header != "none" and send_proxy == "none":
         check.report("check-header", f'is "{header}", and send-proxy = "none": no header is sent to the server')

@@ -1,4 +1,4 @@
-"""Reads ``if`` of a rule: what has to be true of a client."""
+"""Reads ``if`` of a rule: what a client has to match."""
 
 import os
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def _same() -> Fields:
 
 @frozen(kw_only=True)
 class Condition:
-    """What has to be true of a client: all keys of the table, each with one of its values."""
+    """What a client has to match: all keys of the table, each with one of its values."""
 
     source: tuple[Place, ...] = field(
         default=(),
@@ -271,7 +271,7 @@ class Condition:
         default=(),
         metadata=about_table(
             Again(_same, is_list=True),
-            "A list of tables with these keys, of which one has to be true.",
+            "A list of tables with these keys, of which one has to match.",
             values="list of tables",
             default="`[]`",
             name="any",
@@ -281,7 +281,7 @@ class Condition:
         default=(),
         metadata=about_table(
             Again(_same, is_list=True),
-            "A list of tables that all have to be true.",
+            "A list of tables that all have to match.",
             values="list of tables",
             default="`[]`",
             name="all",
@@ -291,7 +291,7 @@ class Condition:
         default=None,
         metadata=about_table(
             Again(_same),
-            "A table that must not be true.",
+            "A table that must not match.",
             default="none",
             name="not",
         ),
@@ -364,7 +364,7 @@ def read_condition(folder: str, table: Table) -> Condition:
     )
     for key, name, _ in keys_of(Condition):
         if key in table and table.is_sound(key) and getattr(condition, name) in ((), {}):
-            table.report(key, "is empty, so no client would be right; leave it out")
+            table.report(key, "is empty, so no client would match; leave it out")
     if not tuple(table):
         table.report_itself("is an empty table; a rule without a condition is for every client")
     return condition
@@ -386,6 +386,6 @@ def _read_tlvs(table: Table) -> dict[int, tuple[TextPattern, ...]]:
         if number in tlvs:
             table.report(key, "is the same type as another key here")
         elif not patterns and table.is_sound(key):
-            table.report(key, "is empty, so no client would be right; leave it out")
+            table.report(key, "is empty, so no client would match; leave it out")
         tlvs[number] = patterns
     return tlvs

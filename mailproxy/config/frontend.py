@@ -81,7 +81,7 @@ class Frontend:
         metadata=about(
             one_of(get_args(FrontendTls)),
             "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; "
-            "STARTTLS for clients that ask for it, while others are relayed in clear, which the header says; or no "
+            "STARTTLS for clients that ask for it, while others are relayed without TLS, which the header says; or no "
             "TLS. [starttls.md](starttls.md) has the details. The default is the safest.",
             haproxy="ssl",
         ),
@@ -98,7 +98,7 @@ class Frontend:
         default=Factory(lambda self: _own_alpn(self.protocol, self.tls), takes_self=True),
         metadata=about(
             _ALPN,
-            "Protocols to agree on in the handshake. A client that offers only others is refused, since it expects "
+            "Protocols to agree on in the handshake. A client that offers only others is refused, because it expects "
             "another service; a client that offers none, like most mail clients, is accepted. `[]`: ALPN is not "
             "answered. Only with TLS. [tls.md](tls.md#alpn) has the names.",
             values="list of names",
@@ -142,7 +142,7 @@ class Frontend:
         metadata=about(
             SENDER,
             "Connections from here **must** begin with a PROXY header, which names the client; others are direct "
-            'clients. `"unix"` means the frontend\'s UNIX sockets. By default empty, since a sender in this list can '
+            'clients. `"unix"` means the frontend\'s UNIX sockets. By default empty, because a sender in this list can '
             "claim any address.",
             values='list of networks, `"unix"`',
             is_list=True,
@@ -161,7 +161,7 @@ class Frontend:
         metadata=about(
             SENDER,
             "Connections from here may begin with a PROXY header. For migrations: the specification forbids "
-            "guessing, since it lets a client behind the proxy claim an address. A network may be in only one of "
+            "guessing, because it lets a client behind the proxy claim an address. A network may be in only one of "
             "the lists.",
             values='list of networks, `"unix"`',
             is_list=True,
@@ -171,7 +171,7 @@ class Frontend:
         default=(),
         metadata=about(
             SENDER,
-            "Connections from here had TLS, which the proxy there has ended; the header says so. Only with `tls = "
+            "Connections from here had TLS, which the proxy there has terminated; the header says so. Only with `tls = "
             '"none"`. See [below](#tls-that-ends-before-mailproxy) for the risks.',
             values='list of networks, `"unix"`',
             is_list=True,
@@ -261,7 +261,7 @@ class Frontend:
 
     @property
     def has_starttls(self) -> bool:
-        """True if a client begins in clear and may ask for TLS."""
+        """True if a client begins without TLS and may ask for TLS."""
         return self.tls in ("starttls", "starttls-optional")
 
     @property

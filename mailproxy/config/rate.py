@@ -12,7 +12,7 @@ MAX_COUNT = 1_000_000
 """The counts of sources have 20 bits (`mailproxy.sources.window`)."""
 
 LONGEST_SECONDS = 24 * 3600.0
-"""A source that is silent for longer may be forgotten, since the table of sources has a limited size."""
+"""A source that is silent for longer may be forgotten, because the table of sources has a limited size."""
 
 _RATE = re.compile(r"([0-9]{1,10})/([0-9]{1,12} ?[A-Za-z]*)")
 _NEEDS = 'a rate such as "30/1m": a number, and the time in which it is counted'

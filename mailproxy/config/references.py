@@ -198,4 +198,4 @@ def _check_rates(config: Config, problems: Problems) -> None:
     rates = config.rule_rates
     if len(rates) > MAX_RATES:
         found = ", ".join(f"{counted} in {written(seconds)}" for counted, seconds in sorted(rates))
-        _add(problems, "limits", f"has no place for {len(rates)} rates of rules, the most is {MAX_RATES}: {found}")
+        _add(problems, "limits", f"rules use {len(rates)} rates; at most {MAX_RATES} are possible: {found}")

@@ -66,7 +66,7 @@ class Rule:
         default=ALWAYS,
         metadata=about_table(
             Fields(Condition),
-            "What has to be true of a client, [see below](#if-of-a-rule). A rule without it is for every client.",
+            "What a client has to match, [see below](#if-of-a-rule). A rule without it is for every client.",
             name="if",
             default="none",
             haproxy="acl",

@@ -55,7 +55,7 @@ def _unreached(frontend: Frontend) -> Iterator[Problem]:
 
 
 def _covers(condition: Condition, rule: Rule) -> bool:
-    """Return whether a condition certainly is true of every client of a rule."""
+    """Return whether a condition certainly matches every client of a rule."""
     later = rule.condition
     return condition.is_empty or condition == later or condition in later.all_of or _is_wider(condition, later)
 

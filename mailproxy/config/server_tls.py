@@ -60,7 +60,7 @@ class ServerTls:
         metadata=about(
             _SNI,
             'The server name to send (SNI). By default `verify-name` or the host name in `address`. `"client"`: the '
-            "name that the client asked for, which Dovecot uses for `local_name`; needs `verify-name`, since a "
+            "name that the client asked for, which Dovecot uses for `local_name`; needs `verify-name`, because a "
             "client must not choose which server is trusted.",
             values='host name, `"client"`',
             default="see right",

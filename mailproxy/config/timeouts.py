@@ -27,7 +27,7 @@ class FrontendTimeouts:
             "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has "
             "none, and a later header is refused. If the server speaks first, every client without a header waits "
             "this long for the greeting. A proxy sends its header at once; half a second allows for a long way or a "
-            "lost packet, and clients in clear, or before STARTTLS, hardly notice it.",
+            "lost packet, and clients without TLS, or before STARTTLS, hardly notice it.",
         ),
     )
     handshake: float = field(

@@ -242,11 +242,12 @@ def _check_client_certificates(profile: TlsProfile, table: Table) -> None:
     asks = f'client-certificates = "{profile.client_certificates}"'
     if not profile.client_ca and table.is_sound("client-ca"):
         if profile.client_certificates != "none":
-            table.report("client-ca", f"is missing: {asks} verifies with it")
+            table.report("client-ca", f"is needed by {asks}")
         if profile.client_crl:
             table.report("client-crl", "has lists, and there is no client-ca whose certificates could be on them")
     if profile.bad_client_certificate == "unverified" and profile.client_certificates != "optional":
-        table.report("bad-client-certificate", f'is "unverified", which is for "optional"; here is {asks}')
+        needed = f'client-certificates = "optional"; it is "{profile.client_certificates}"'
+        table.report("bad-client-certificate", f'is "unverified", which needs {needed}')
 
 
 def _check_ciphers(profile: TlsProfile, table: Table) -> None:

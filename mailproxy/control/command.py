@@ -66,7 +66,7 @@ COMMANDS = (
         "clients that are connected, with filters",
         filters=("client", "frontend", "backend", "server", "sni", "cn", "search", "stage", "older-than", "idle-for"),
     ),
-    Command("show rules", "rules of frontends: their conditions, what they do, and how many clients they were true of"),
+    Command("show rules", "rules of frontends: their conditions, what they do, and how many clients they have matched"),
     Command(
         "show sources",
         "the addresses and networks with the most connections, or the highest rates",

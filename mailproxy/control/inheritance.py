@@ -1,10 +1,10 @@
 """
-Gives a process that takes over what the former one knows of its frontends and servers, before it accepts clients.
+Gives a process that takes over what the previous one knows of its frontends and servers, before it accepts clients.
 
 These are the frontends that administrators have drained; the states and weights of servers that they have set, as long
-as the configuration has the same value for that key; and the addresses and health that the former process has found, so
-that the first clients are not sent to a dead server. The source are the rows of `show frontends` and `show servers`. A
-field that an earlier version of mailproxy does not have is passed over.
+as the configuration has the same value for that key; and the addresses and health that the previous process has found,
+so that the first clients are not sent to a dead server. The source are the rows of `show frontends` and `show servers`.
+A field that an earlier version of mailproxy does not have is passed over.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Info:
     reload_problem: str
     """Why it failed, in one line, until a reload succeeds; "" if it did not fail."""
     lists_refused: tuple[str, ...]
-    """Why files of lists of networks cannot be used now, one reason a file; their lists from before stay in use."""
+    """Why files of lists of networks cannot be used now, one reason a file; their previous lists stay in use."""
     bans_broad: tuple[str, ...]
     """A sentence about each list of bans, and about all other bans, that are too many of all addresses."""
     workers: int
@@ -178,10 +178,10 @@ class RuleStatus:
     frontend: str
     rule: str
     condition: str
-    """What has to be true of a client, in one line that is not too long."""
+    """What a client has to match, in one line that is not too long."""
     does: str
     clients: int
-    """The clients that it was true of, since the start."""
+    """The clients that it has matched since the start."""
 
 
 @frozen(kw_only=True)
@@ -210,7 +210,7 @@ class CertificateStatus:
     key: str | None
     not_after: str | None
     days_left: int | None
-    """These three are None for a file that is refused and has no certificate from before in use."""
+    """These three are None for a file that is refused and has no previous certificate in use."""
     refused: str
     """Why the file there, or its OCSP response, is refused; "" if it is not."""
     refused_s: float | None

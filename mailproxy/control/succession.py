@@ -12,19 +12,19 @@ from mailproxy.front.background_thread import BackgroundThread
 
 
 class Succession:
-    """Tells the former process to leave, and waits for that in a thread."""
+    """Tells the previous process to leave, and waits for that in a thread."""
 
     _log = Logger(namespace="mailproxy")
 
     def __init__(
         self, background: BackgroundThread, *, left: Callable[[], object], keeps: Callable[[], object]
     ) -> None:
-        """`left` is called when the former process is known to leave, `keeps` if it continues to accept."""
+        """`left` is called when the previous process is known to leave, `keeps` if it continues to accept."""
         self._background = background
         self._left = left
         self._keeps = keeps
         self.is_under_way = False
-        """True until the former process is known to leave."""
+        """True until the previous process is known to leave."""
 
     def begin(self, process: int, finish: Callable[[], None], inherited: Iterable[str] = ()) -> None:
         """

@@ -64,7 +64,7 @@ class Histogram:
         self._add(numbers, seconds)
 
     def count_all(self, numbers: Numbers, durations: Sequence[float]) -> None:
-        """Count durations together: each number is written once, since that costs more than the rest."""
+        """Count durations together: each number is written once, because that costs more than the rest."""
         bounds, first = self.bounds, self.first
         buckets = [bisect_left(bounds, seconds) for seconds in durations]
         for bucket in set(buckets):

@@ -23,7 +23,7 @@ def learnt(visit: Visit) -> str:
     socket = {
         "client": _address(visit.peer),
         "came to": _address(visit.host),
-        "encryption": "none, in clear",
+        "encryption": "none, plaintext",
         "certificate": "none",
         "server name": "none",
     }

@@ -109,7 +109,7 @@ class ClientHeader:
         return self._policy.describe(source, destination, transport_facts(client), received)[0]
 
     def describe(self, source: InetAddress, destination: InetAddress) -> Header:
-        """Make the header for a client in clear with these addresses."""
+        """Make the header for a client without TLS with these addresses."""
         return self._policy.describe(source, destination, None)[0]
 
 

@@ -113,7 +113,7 @@ def accept_proxy_tls(
     reactor: object, arguments: Iterable[object], parsed: Mapping[str, object]
 ) -> IStreamServerEndpoint:
     """
-    Make the endpoint of ``accept-proxy-tls:ENDPOINT``: the header in clear, then TLS.
+    Make the endpoint of ``accept-proxy-tls:ENDPOINT``: the header in plaintext, then TLS.
 
     The options are those of ``accept-proxy:``, and Twisted's of ``ssl:``: ``certKey``, ``privateKey``,
     ``extraCertChain``.

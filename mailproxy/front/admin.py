@@ -40,7 +40,7 @@ def admin_places(admin: Admin) -> tuple[AdminPlace, ...]:
 
 class AdminSockets:
     """
-    The process's listening sockets for administrators, and while a reload replaces some, the former ones (mutable).
+    The process's listening sockets for administrators, and while a reload replaces some, the previous ones (mutable).
 
     Opening one may need privileges; it needs no reactor, and survives a fork.
     """

@@ -48,7 +48,7 @@ STATE_NAME = "process"
 
 
 def rule_name(frontend: str, rule: str) -> str:
-    """Return the name of the number of clients that a rule was true of."""
+    """Return the name of the number of clients that a rule has matched."""
     return f"{COUNTER}rule {frontend} {rule}"
 
 
@@ -87,7 +87,7 @@ class Counts:
         return self._block(frontend_name(name))
 
     def rule(self, frontend: str, rule: str) -> Block:
-        """Return the number of clients that a rule was true of; the rule is known."""
+        """Return the number of clients that a rule has matched; the rule is known."""
         return self._block(rule_name(frontend, rule))
 
     def server(self, backend: str, protocol: str, server: str) -> Block:
@@ -144,7 +144,7 @@ class Counts:
         """
         Let a pool's servers count in this process's page, and give it the sessions of other processes.
 
-        It replaces the former pool for the same key.
+        It replaces the previous pool for the same key.
         """
         for server in pool.servers:
             server.numbers = self.server(backend, protocol, server.name).numbers

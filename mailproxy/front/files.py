@@ -33,7 +33,7 @@ class Http:
     """What HTTP for administrators needs from files."""
 
     tls: TlsServer | None = None
-    """None: HTTP is in clear."""
+    """None: HTTP is unencrypted."""
     token: str | None = None
     """The token for changes; None: nothing is changed over HTTP."""
     names: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Files:
     server_files: ServerFiles
     tls: TlsServers
     tls_servers: Mapping[str, TlsServer]
-    """By the frontend's name; those in clear have none."""
+    """By the frontend's name; those without TLS have none."""
     client_tls: MakeClientTls
     hosts: Mapping[str, str]
     """Each frontend's host name, by the frontend's name."""

@@ -177,7 +177,7 @@ class Frontend:
                 entry.count("auth-failures", self.poller.now)
 
     def ruled(self, session: Session, decision: Decision) -> None:
-        """Count the rules that were true of a client, and ban it if they say so."""
+        """Count the rules that matched a client, and ban it if they say so."""
         for number in decision.matched:
             self._rules[number].numbers[0] += 1
         if decision.ban and self._bans is not None:
@@ -189,7 +189,7 @@ class Frontend:
 
     @property
     def rule_hits(self) -> Mapping[str, int]:
-        """How many clients each rule was true of since the start, in all processes whose numbers this one has."""
+        """How many clients each rule has matched since the start, in all processes whose numbers this one has."""
         return {rule.name: block.sums()[0] for rule, block in zip(self.settings.rules, self._rules, strict=False)}
 
     def dropped_ssl(self, backend: Backend) -> None:

@@ -128,12 +128,12 @@ class Generation:
                 frontend.learn(capabilities)
         self.learned(name, capabilities)
 
-    def _succeed(self, former: Generation) -> None:
-        earlier = [former, *former._earlier]
-        while former._earlier:
-            former._part_from(former._earlier[-1])
-        former.retire()
-        self._remember(former)
+    def _succeed(self, previous: Generation) -> None:
+        earlier = [previous, *previous._earlier]
+        while previous._earlier:
+            previous._part_from(previous._earlier[-1])
+        previous.retire()
+        self._remember(previous)
         for one in earlier:
             if one.is_over:
                 continue
@@ -142,9 +142,9 @@ class Generation:
                 self.backends[key].succeed(one.backends[key])
             one.when_over(partial(self._part_from, one))
 
-    def _remember(self, former: Generation) -> None:
+    def _remember(self, previous: Generation) -> None:
         """Announce the backends' last known capabilities until they have answered again."""
-        known = {frontend.name: frontend.terms for frontend in former.frontends if frontend.learns}
+        known = {frontend.name: frontend.terms for frontend in previous.frontends if frontend.learns}
         for frontend in self.frontends:
             before = known.get(frontend.name)
             if frontend.learns and before is not None and frontend.terms.learns_as(before):

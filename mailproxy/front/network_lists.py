@@ -3,7 +3,7 @@ Changes of the files that list networks, while the front runs.
 
 A thread checks them every ``watch`` seconds, and reads those that have changed: a list of 100,000 networks takes a
 third of a second. A file that cannot be used leaves its list as it was, and one that cannot be read is tried again at
-each check. So is one that changes while it is read; and an empty one has to be the same in two checks, since a writer
+each check. So is one that changes while it is read; and an empty one has to be the same in two checks, because a writer
 may have cut it off to write it again.
 """
 
@@ -86,7 +86,7 @@ class ListWatch:
             self._watch = None
 
     def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
-        # A refused file is read if it is the one from before again, or if only its permissions have changed.
+        # A refused file is read if it is the previous one again, or if only its permissions have changed.
         known = {path: kept.state for path, kept in self._lists.known.items() if path not in self._lists.refused}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
         work = partial(_read_changed, paths, known | refused, self._now(), self._banned)
@@ -101,7 +101,10 @@ class ListWatch:
                 if read != self._refused.get(path):
                     self._refused[path] = read
                     self._log.warn(
-                        "{problem}; the former list stays in use", event="list-refused", path=path, problem=read.problem
+                        "{problem}; the previous list stays in use",
+                        event="list-refused",
+                        path=path,
+                        problem=read.problem,
                     )
                 continue
             self._refused.pop(path, None)

@@ -13,7 +13,7 @@ from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
 
 SHORTEST_PAUSE_SECONDS = 0.01
-"""Several clients are accepted after each pause, since a timer for each would cost more than it smooths."""
+"""Several clients are accepted after each pause, because a timer for each would cost more than it smooths."""
 
 _REASON = "rate"
 
@@ -67,12 +67,12 @@ class Pace:
 
     def _look(self, time: float) -> None:
         """Pause if the limit is reached, until it is not; `time` is in windows of the rate."""
-        former = current = 0
+        previous = current = 0
         for numbers in self._every:
             before, now = counts(numbers[0], time)
-            former += before
+            previous += before
             current += now
-        is_below = current + former * (1.0 - (time - int(time))) < self._rate.count
+        is_below = current + previous * (1.0 - (time - int(time))) < self._rate.count
         if is_below:
             if self._call is None:
                 return
@@ -83,7 +83,7 @@ class Pace:
         if self._call is None:
             for listener in self._listeners:
                 listener.pause(_REASON)
-        seconds = windows_until(former, current, self._rate.count, time) * self._rate.seconds
+        seconds = windows_until(previous, current, self._rate.count, time) * self._rate.seconds
         self._call = self._clock.callLater(max(seconds, SHORTEST_PAUSE_SECONDS), self._on_time)
 
     def _on_time(self) -> None:

@@ -101,7 +101,7 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
     Make everything for sessions from a configuration whose files are read and checked.
 
     Objects in `process_state` are used again if they fit; nothing there changes before `Prepared.adopt`, except that
-    new counters get places. This is quick, and has to run in the thread that changes `process_state`, since it takes
+    new counters get places. This is quick, and has to run in the thread that changes `process_state`, because it takes
     the servers' state from there.
     """
     process_state.counts.assign_places(settings)

@@ -14,7 +14,7 @@ class ProcessLog(Protocol):
         """Use the targets, formats and levels of a configuration from now on."""
 
     def reopen(self) -> bool:
-        """Open log files by their paths again, since they were renamed; return whether there are any."""
+        """Open log files by their paths again, because they were renamed; return whether there are any."""
 
     def lines_dropped(self) -> int:
         """Return the number of lines that were dropped since the start."""

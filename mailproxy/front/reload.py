@@ -26,7 +26,7 @@ class Reloaded:
 
 
 class HalfReloaded(Exception):
-    """Some processes keep the configuration from before a reload; the text has each with its reason."""
+    """Some processes keep the configuration that they had before a reload; the text has each with its reason."""
 
 
 class ReloadRefused(Exception):

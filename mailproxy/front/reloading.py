@@ -62,7 +62,7 @@ class Reloadable(Protocol):
     def change_to(self, reading: Reading) -> None:
         """Replace the current reading of the configuration, or raise and change nothing."""
 
-    def follow_change(self, former: Generation, reading: Reading, renewed: int) -> None:
+    def follow_change(self, previous: Generation, reading: Reading, renewed: int) -> None:
         """
         Have the other parts of the process use the new reading.
 
@@ -95,7 +95,7 @@ class Reloading:
         self._reloads = Reloads(self._reload)
         self.succeeded = 0
         self.failed = 0
-        """The reloads that failed; each left all or some processes with the configuration from before."""
+        """The reloads that failed; each left all or some processes with the previous configuration."""
         self.is_ok = True
         """False if the latest reload failed."""
         self.problem = ""
@@ -117,7 +117,7 @@ class Reloading:
     def ask(self) -> Deferred[Reloaded]:
         """Reload, now or after the current reload; the Deferred fails if the reload does."""
         if not self._service.running:
-            return fail(ReloadRefused("mailproxy does not run: it starts or stops"))
+            return fail(ReloadRefused("mailproxy is not running: it is starting or stopping"))
         return self._reloads.ask()
 
     def close(self) -> None:
@@ -146,11 +146,11 @@ class Reloading:
         service = self._service
         if not service.running:
             raise ReloadRefused("mailproxy stops")
-        former, known = service.generation, service.warnings
+        previous, known = service.generation, service.warnings
         differences = self._differences(reading)
         service.change_to(reading)
         self._log_changes(differences)
-        service.follow_change(former, reading, renewed)
+        service.follow_change(previous, reading, renewed)
         for warning in reading.warnings:
             if warning not in known:
                 self._log.warn("{warning}", event="warning", warning=warning)

@@ -65,7 +65,7 @@ class Renewals:
         """
         `clock`, a reactor, times the checks, `now` is the wall clock, and `timer` measures slices.
 
-        With `is_quiet`, this process logs nothing, since another one does.
+        With `is_quiet`, this process logs nothing, because another one does.
         """
         self._is_quiet = is_quiet
         self._process_state = process_state

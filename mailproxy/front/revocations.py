@@ -63,7 +63,7 @@ class Revocations:
         return self._trusts
 
     def follow(self, settings: config.Config, trusts: TrustByProfile) -> None:
-        """Check the files of a configuration that was just read, instead of those of the former one."""
+        """Check the files of a configuration that was just read, instead of those of the previous one."""
         self.stop()
         self._settings, self._trusts = settings, dict(trusts)
         # They were logged with the configuration.
@@ -109,7 +109,7 @@ class Revocations:
         if not isinstance(trust, ClientTrust):
             for problem in trust:
                 self._log.warn(
-                    "tls {profile}: {key}: {problem}; the former file stays in use",
+                    "tls {profile}: {key}: {problem}; the previous file stays in use",
                     event="trust-refused",
                     profile=profile.name,
                     key=problem.key,

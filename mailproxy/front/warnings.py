@@ -34,7 +34,7 @@ def warnings_of(settings: config.Config, files: Files, now: datetime) -> tuple[s
         *capacity_warnings(settings),
         *target_warnings(settings),
         *writable_warnings(settings, files.certificates),
-        *(f"{problem}; the former list stays in use" for problem in files.unusable_lists),
+        *(f"{problem}; the previous list stays in use" for problem in files.unusable_lists),
         *_broad_lists(settings, files),
     )
 

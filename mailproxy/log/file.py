@@ -14,7 +14,7 @@ WRITE_BYTES = 64 * 1024
 # Not readable by all users: lines contain clients' addresses.
 MODE = 0o640
 
-# The pause between attempts to open the path, while the former file can still be written.
+# The pause between attempts to open the path, while the previous file can still be written.
 REOPEN_SECONDS = 1.0
 
 
@@ -22,8 +22,8 @@ class FileSink(DescriptorSink):
     """
     Appends lines to the file at a path.
 
-    A renamed file gets lines until `reopen`. A deleted file gets none, since they could not be read; the path is opened
-    again. If `reopen` fails, a renamed file gets lines until it succeeds.
+    A renamed file gets lines until `reopen`. A deleted file gets none, because they could not be read; the path is
+    opened again. If `reopen` fails, a renamed file gets lines until it succeeds.
     """
 
     def __init__(

@@ -50,14 +50,14 @@ class ServiceLog:
 
     def configure(self, settings: Config) -> None:
         """Use the targets, formats and levels of a configuration from now on, and open files again."""
-        former, self._writers = self._writers, {}
+        previous, self._writers = self._writers, {}
         for target in (settings.log.target, *(log.target for log in settings.frontend_logs.values())):
             if target not in self._writers:
-                self._writers[target] = former.pop(target) if target in former else self._make_writer(target)
+                self._writers[target] = previous.pop(target) if target in previous else self._make_writer(target)
         self._others = self._outlet(settings.log)
         self._of_frontends = {name: self._outlet(log) for name, log in settings.frontend_logs.items()}
         self.reopen()
-        for writer in former.values():
+        for writer in previous.values():
             writer.retire(self._closing_seconds, self._left)
             self._retired.append(writer)
 
@@ -79,7 +79,7 @@ class ServiceLog:
             self.close()
 
     def _left(self, count: int, reason: str) -> None:
-        """Report the lines that a former target did not take in time."""
+        """Report the lines that a previous target did not take in time."""
         outlet = self._others
         outlet.writer.put(outlet.render(gap(count, reason), "warn"))
 

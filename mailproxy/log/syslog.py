@@ -35,7 +35,7 @@ def as_syslog(event: LogEvent, level: str, *, facility: str, format: str, host: 
     Return an event as a message.
 
     With the format "text" the fields are structured data, and the message has the words; with "json" the message has
-    all fields. The RFC requires a byte order mark before a message in UTF-8; we omit it, since servers print it.
+    all fields. The RFC requires a byte order mark before a message in UTF-8; we omit it, because servers print it.
     """
     priority = FACILITIES[facility] * 8 + PRIORITIES[level]
     is_text = format == "text"

@@ -42,7 +42,7 @@ class Settings:
     """The backend's capabilities, in its own words (see `mailproxy.mail.capabilities`); None: unknown."""
 
     optional: bool = False
-    """True if a client may continue in clear: ``starttls-optional``."""
+    """True if a client may continue without TLS: ``starttls-optional``."""
 
     limits: Limits | None = None
     """None: those of the protocol."""
@@ -91,8 +91,8 @@ class Dialogue:
         Take bytes in any pieces, and answer all complete lines.
 
         Bytes after the STARTTLS line close the connection, without any reply if they come with it: a negative one might
-        make the client continue in clear, and after a positive one it would begin TLS on a closed connection. The same
-        happens if a caller passes later bytes to `receive` instead of to TLS.
+        make the client continue without TLS, and after a positive one it would begin TLS on a closed connection. The
+        same happens if a caller passes later bytes to `receive` instead of to TLS.
 
         Raises ValueError after HAND_OVER.
         """

@@ -50,7 +50,7 @@ class GreetingReader:
 
     If the client has no greeting yet, the greeting `relays`: it goes to the client unchanged, once its first line is
     complete. A client that comes from a `Dialogue` has a greeting already, so the server's is discarded. Only
-    ManageSieve's is relayed after TLS, without STARTTLS in it, since the client waits for a listing then (RFC 5804
+    ManageSieve's is relayed after TLS, without STARTTLS in it, because the client waits for a listing then (RFC 5804
     section 2.2). If the client has already sent EHLO, it is sent to the server as `prelude`, and that reply is
     discarded, too.
     """

@@ -19,7 +19,7 @@ OFFER = Offer(
             b"SASL-IR",
             b"LOGIN-REFERRALS",
             b"LOGINDISABLED",
-            # Commands of any state; nothing negotiated in clear may outlive it.
+            # Commands of any state; nothing negotiated in plaintext may outlive it.
             b"COMPRESS",
             b"LANGUAGE",
             # Literals are refused: see `_LITERAL`.

@@ -12,7 +12,7 @@ ERRORS = 10
 """Refused logins count, too. Dovecot gives 3, nginx 5, Postfix 20 (smtpd_hard_error_limit)."""
 
 LOGIN_LINE = 12288
-"""RFC 4954 section 4: the length of a line of AUTH, for tickets and tokens; used if a client may log in in clear."""
+"""RFC 4954 section 4: the length of a line of AUTH, for tickets and tokens; used if a client may log in without TLS."""
 
 
 @frozen

@@ -19,7 +19,7 @@ OFFER = Offer(
         (frozenset({b"SASL"}), b'"SASL" ""'),
     ),
     private=frozenset({b"STARTTLS", b"XCLIENT"}),
-    # LANGUAGE: nothing in clear may decide what is said after the login.
+    # LANGUAGE: nothing in plaintext may decide what is said after the login.
     refused=frozenset({b"SASL", b"LANGUAGE"}),
     starttls=(b'"STARTTLS"',),
     refusal=(),

@@ -12,7 +12,7 @@ OFFER = Offer(
     mandatory=(),
     # XOIP and XCLIENT are for proxies that tell addresses.
     private=frozenset({b"STLS", b"XOIP", b"XCLIENT"}),
-    # Ways to log in; and commands before the login that nothing in clear may decide (RFC 6856).
+    # Ways to log in; and commands before the login that nothing in plaintext may decide (RFC 6856).
     refused=frozenset({b"USER", b"SASL", b"LANG", b"UTF8"}),
     starttls=(b"STLS",),
     refusal=(),

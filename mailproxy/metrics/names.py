@@ -44,7 +44,7 @@ WORKERS_CONFIGURED = _define("workers_configured", "gauge", "Workers that should
 WORKERS_ENDED = _define("workers_ended", "counter", "Workers that ended unexpectedly; each is replaced.")
 CPU = _define("process_cpu_seconds", "counter", "CPU time of all processes, ended workers included.")
 LINES_DROPPED = _define(
-    "log_lines_dropped", "counter", "Lines of the log that were dropped, as the log's target was blocked or failed."
+    "log_lines_dropped", "counter", "Lines of the log that were dropped because the log's target was blocked or failed."
 )
 LAG = _define(
     "event_loop_lag_seconds",
@@ -91,7 +91,7 @@ TERMINATIONS = _define(
 REJECTIONS = _define(
     "frontend_rejections", "counter", "Clients that a ban or a limit rejected at accept, by which.", (*_FRONTEND, "by")
 )
-RULE_HITS = _define("frontend_rule_hits", "counter", "Clients that a rule was true of.", (*_FRONTEND, "rule"))
+RULE_HITS = _define("frontend_rule_hits", "counter", "Clients that a rule has matched.", (*_FRONTEND, "rule"))
 RECEIVED = _define("frontend_received_bytes", "counter", "Bytes from clients, without those of TLS.", _FRONTEND)
 SENT = _define("frontend_sent_bytes", "counter", "Bytes from servers to clients, without those of TLS.", _FRONTEND)
 RETRIES = _define("frontend_retries", "counter", "Attempts to reach a server after a session's first one.", _FRONTEND)
@@ -146,7 +146,7 @@ QUEUE_TIME = _define(
 CONNECT_TIME = _define(
     "frontend_connect_duration_seconds",
     "histogram",
-    "From the end of the handshake, or from accept in clear, to the server's greeting, without the queue.",
+    "From the end of the handshake, or without TLS from accept, to the server's greeting, without the queue.",
     _FRONTEND,
 )
 FIRST_BYTE_TIME = _define(
@@ -219,7 +219,9 @@ SOURCES = _define("sources", "gauge", "Entries in the table of sources.")
 SOURCES_MAX = _define("sources_max", "gauge", "Room in the table of sources.")
 SOURCES_EVICTED = _define("sources_evicted", "counter", "Sources that left the table for newer ones.")
 SOURCES_UNCOUNTED = _define(
-    "sources_uncounted", "counter", "Connections that were not counted, as only sources with connections were there."
+    "sources_uncounted",
+    "counter",
+    "Connections that were not counted because the table of sources had no place.",
 )
 CERTIFICATE_EXPIRY = _define(
     "certificate_not_after_timestamp_seconds",

@@ -74,8 +74,8 @@ def ranked(targets: Sequence[Target]) -> list[tuple[Target, int, bool]]:
     """
     Return targets in the order of their priority numbers, each with a server's weight and whether it is a backup.
 
-    Weights up to 256 are used unchanged, a group with higher ones is scaled down; 0 becomes 1, since a server of weight
-    0 would get no clients, and the RFC means few.
+    Weights up to 256 are used unchanged, a group with higher ones is scaled down; 0 becomes 1, because a server of
+    weight 0 would get no clients, and the RFC means few.
     """
     lowest = min((target.priority for target in targets), default=0)
     highest = {

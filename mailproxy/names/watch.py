@@ -14,7 +14,7 @@ from mailproxy import config
 from mailproxy.names.question import Answer, Denied, Found, NoAnswerError, Question
 from mailproxy.names.trouble import Trouble
 
-# Denied records are kept for ``hold-nx``, since a denial may be a short error. HAProxy counts from the last good
+# Denied records are kept for ``hold-nx``, because a denial may be a short error. HAProxy counts from the last good
 # answer, of which it gets one a second; with TTLs of minutes that answer may be too old, so the time counts from the
 # first denial here. Meanwhile the question is asked again this many times.
 CONFIRMATIONS = 3

@@ -43,7 +43,7 @@ class NetworkLists:
     def __init__(self) -> None:
         self._lists: dict[str, NetworkList] = {}
         self.refused: dict[str, str] = {}
-        """Why files cannot be used now, by path; their lists from before stay in use."""
+        """Why files cannot be used now, by path; their previous lists stay in use."""
 
     def at(self, path: str) -> NetworkList:
         """Return the list of a file; it is empty until `take` has its content."""
@@ -82,7 +82,7 @@ def read_lists(
     """
     Read the files that have changed since they were read; return the content of all, and the problems.
 
-    The networks in the files `banned` are bans. A file that cannot be used keeps its content from before, if there is
+    The networks in the files `banned` are bans. A file that cannot be used keeps its previous content, if there is
     one of the same use. May run in a thread.
     """
     read: list[ReadList] = []
@@ -100,6 +100,6 @@ def read_lists(
         except UnusableList as error:
             problems.append(error.with_traceback(None))  # its frames would be a cycle with the list
             if before is not None and before.state:
-                # With its state from before, so that it is read again the next time.
+                # With its previous state, so that it is read again the next time.
                 read.append(ReadList(path, before.networks, before.state, before.may_ban))
     return tuple(read), tuple(problems)

@@ -2,8 +2,8 @@
 A set of many networks, with a look-up that takes the same time for ten networks and for a million.
 
 The networks become disjoint ranges of integers, whose limits are one sorted list: an address is in the set if an odd
-number of limits is not above it. The limits of IPv4 are in an array, since a search in it misses the processor's cache
-half as often as one in a list of integers; those of IPv6 do not fit into one.
+number of limits is not above it. The limits of IPv4 are in an array, because a search in it misses the processor's
+cache half as often as one in a list of integers; those of IPv6 do not fit into one.
 """
 
 from __future__ import annotations

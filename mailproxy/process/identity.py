@@ -40,7 +40,7 @@ class Identity:
     """True if the process has it already."""
 
     def become(self, keep: Collection[int] = ()) -> None:
-        """Be this user for good, with these capabilities alone; before there are threads, since each has its own."""
+        """Be this user for good, with these capabilities alone; before there are threads, because each has its own."""
         if self.is_ours:
             return
         _prctl(_PR_SET_KEEPCAPS, 1)

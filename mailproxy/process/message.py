@@ -178,7 +178,7 @@ class Ready:
 
 @frozen
 class Unready:
-    """The worker cannot use this reading of the configuration, and keeps the former one."""
+    """The worker cannot use this reading of the configuration, and keeps the previous one."""
 
     number: int
     problem: str

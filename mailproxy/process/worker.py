@@ -59,8 +59,8 @@ class Worker:
         self._reactor = reactor
         self._process_log = log
         self._process_state = first.process_state
-        former = self._process_state.counts
-        tables = former.tables if isinstance(former, MainCounts) else ()
+        previous = self._process_state.counts
+        tables = previous.tables if isinstance(previous, MainCounts) else ()
         self._counts = WorkerCounts(pages, fork.worker, reactor, tables)
         self._process_state.counts = self._counts
         self._poller = reactor.poller

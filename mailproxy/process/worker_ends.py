@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Container
 from twisted.internet.interfaces import IReactorTime
 
 RECENT_SECONDS = 600.0
-"""How long an end is among what needs attention: a person who is called has time to look."""
+"""How long an end is listed under *What needs attention*: a person who is called has time to look."""
 
 
 _LOST = "cannot be replaced, as both forkers have ended: restart mailproxy, or start its successor with --take-over"

@@ -149,7 +149,7 @@ class Workers:
         """
         Send all workers the current reading of the configuration; the Deferred fires when all have answered.
 
-        Its value names the workers that cannot use it, with the reasons; they keep the former one.
+        Its value names the workers that cannot use it, with the reasons; they keep the previous one.
         """
         self._behind = []
         for member in self._members.values():
@@ -197,9 +197,9 @@ class Workers:
 
     def _log_behind(self, number: int, reason: str, *, is_latest: bool) -> None:
         if is_latest:
-            self._behind.append(f"worker {number} keeps the former configuration: {reason}")
+            self._behind.append(f"worker {number} keeps the previous configuration: {reason}")
         self._log.error(
-            "worker {worker} keeps the former configuration: {reason}",
+            "worker {worker} keeps the previous configuration: {reason}",
             event="worker-unready",
             worker=number,
             reason=reason,

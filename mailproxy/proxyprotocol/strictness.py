@@ -34,13 +34,13 @@ class Strictness:
     - `max_size`: the most bytes of a header. It prevents a sender from occupying 64 KiB per connection. Version 1 never
       has more than 107 bytes, whatever this is.
     - `require_crc32c`: refuse headers without a checksum (which version 1 cannot have). It keeps silently damaged
-      headers from logs and access rules; off by default, since most senders have no checksum. A present checksum is
+      headers from logs and access rules; off by default, because most senders have no checksum. A present checksum is
       always verified.
     - `accept_local`: accept LOCAL, the sender's own connections (health checks). If off, no client appears under the
-      sender's address. On by default, since the specification requires it of receivers.
+      sender's address. On by default, because the specification requires it of receivers.
     - `accept_unspec`: accept PROXY without internet addresses of a stream (version 1 UNKNOWN, version 2 UNSPEC,
       datagrams and UNIX sockets). If off, no client appears under the sender's address, and every client has an IP
-      address. On by default, since version 1 receivers should accept it.
+      address. On by default, because version 1 receivers should accept it.
 
     ValueError for a strictness that cannot work.
     """

@@ -32,7 +32,7 @@ class Decision:
     bandwidth: int = 0
     """Bytes per second, each way; 0: no limit."""
     matched: tuple[int, ...] = ()
-    """The numbers of the rules that were true, from 0."""
+    """The numbers of the rules that matched, from 0."""
 
     def joined(self, rule: Rule, number: int) -> Decision:
         """Return this with what a rule adds; it replaces an earlier label, bandwidth, or TLV of the same type."""
@@ -59,11 +59,11 @@ class Decision:
 
 
 NOTHING = Decision()
-"""The decision if no rule is true of a client: it gets the frontend's backend."""
+"""The decision if no rule matches a client: it gets the frontend's backend."""
 
 
 Step: TypeAlias = tuple[int, Test[Subject], Rule, Decision]
-"""A rule that is tried: its number, its condition, and the decision if it alone is true."""
+"""A rule that is tried: its number, its condition, and the decision if it alone matches."""
 
 
 @frozen(eq=False)

@@ -1,4 +1,4 @@
-"""Why a rule decides: each rule, whether it is true of a client, and because of which keys."""
+"""Why a rule decides: each rule, whether it matches a client, and because of which keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mailproxy.rules.unknown import UNKNOWN, Truth
 LONGEST_CONDITION = 200
 """The most characters of a condition in one line: a rule may name any number of networks."""
 
-_VERDICTS: dict[Truth, str] = {True: "is true", False: "is not true", None: "is not known"}
+_VERDICTS: dict[Truth, str] = {True: "matches", False: "does not match", None: "is undecided"}
 
 
 def explain(rules: Rules, subject: Subject) -> Iterator[str]:
@@ -33,7 +33,7 @@ def explain(rules: Rules, subject: Subject) -> Iterator[str]:
 
 
 def missing(rules: Rules, subject: Subject) -> tuple[str, ...]:
-    """Return the facts without which it is not known if rules are true, by the names that `read_facts` reads."""
+    """Return the facts without which it is undecided if rules match, by the names that `read_facts` reads."""
     found: dict[str, None] = {}
     for rule, prepared in zip(rules.rules, rules.prepared, strict=True):
         matched = prepared.test(subject)
@@ -59,8 +59,8 @@ def _unknown(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
 def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
     for one in prepared.predicates:
         matched = one.test(subject)
-        verdict = {True: "is", False: "is not", None: "may be"}[matched]
-        yield f"{one.key}: {one.shown(subject)} {verdict} {one.wanted}"
+        verdict = {True: " is", False: " is not", None: ", may be"}[matched]
+        yield f"{one.key}: {one.shown(subject)}{verdict} {one.wanted}"
     for word, parts in (("any", prepared.any_of), ("all", prepared.all_of)):
         for number, part in enumerate(parts):
             yield f"{word}[{number}]: {_VERDICTS[part.test(subject)]}"
@@ -74,7 +74,7 @@ def in_words(rules: Rules, decided: Decision | Pending) -> str:
     """Write a decision; one that needs more facts says which rule does."""
     if isinstance(decided, Pending):
         rule = rules.rules[decided.number]
-        return f"{shown_rule(rule.name)} needs facts that are not given, so the decision is not known"
+        return f"undecided; {shown_rule(rule.name)} needs facts that are not stated"
     adds = _additions(decided.label, decided.bandwidth, tuple(tlv.type for tlv in decided.tlvs))
     also = f"; {', '.join(adds)}" if adds else ""
     if not decided.rule:
@@ -89,7 +89,7 @@ def in_words(rules: Rules, decided: Decision | Pending) -> str:
 
 
 def condition_of(rule: Rule) -> str:
-    """Write what has to be true of a client for a rule, in one line that is not too long."""
+    """Write what a client has to match for a rule, in one line that is not too long."""
     words = _in_one_line(prepare(rule.condition, NOTHING_STATED)) or "every client"
     return words if len(words) <= LONGEST_CONDITION else f"{words[: LONGEST_CONDITION - 2]} …"
 

@@ -191,4 +191,4 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 """What reads the facts about the client itself."""
 
 _NO_TLS: dict[str, Any] = {key.replace("-", "_"): () if key in _LISTS else None for key in _OF_TLS}
-"""The facts of a client in clear."""
+"""The facts of a client without TLS."""

@@ -28,7 +28,7 @@ class PreparedCondition:
     none_of: PreparedCondition | None = None
 
     def measures(self, subject: Subject) -> Iterator[Measure]:
-        """Yield what it counts of a client's source, if it is true of the client; of `any`, in the parts that are."""
+        """Yield what it counts of a client's source, if it matches the client; of `any`, in the parts that do."""
         for predicate in self.predicates:
             if predicate.measure is not None:
                 yield predicate.measure

@@ -1,14 +1,14 @@
 """
 The rules of one frontend, prepared once for each reading of the configuration.
 
-Theory of operation. Rules are tried in order. One that is true of a client decides, or adds something; one that is
-false is skipped. One that is not known stops the first pass, at accept: it depends on TLS, and so might what comes
-after it. The second pass, when TLS is known, continues with that rule. So what was decided at accept needs nothing of
-TLS, and TLS cannot contradict it.
+Theory of operation. Rules are tried in order. One that matches a client decides, or adds something; one that does
+not is skipped. An undecided one stops the first pass, at accept: it depends on TLS, and so might what comes after it.
+The second pass, when TLS is known, continues with that rule. So what was decided at accept needs nothing of TLS, and
+TLS cannot contradict it.
 
-Most rules are false by the addresses alone, and most clients come from few places. All clients between two limits of
-the rules' networks are alike to them, if they have connected to the same address. So the rules that may be true of such
-clients are found once, and kept: ten rules then cost a client hardly more than one.
+Most rules cannot match because of the addresses alone, and most clients come from few places. All clients between two
+limits of the rules' networks are alike to them, if they have connected to the same address. So the rules that may match
+such clients are found once, and kept: ten rules then cost a client hardly more than one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Rules:
         prefix: tuple[int, int] = (32, 128),
     ) -> None:
         """
-        `has_tls` is False for a frontend whose clients are all in clear.
+        `has_tls` is False for a frontend whose clients are all without TLS.
 
         `prefix` has the lengths of prefixes, for IPv4 and IPv6, by which sources are counted that have no others.
         """
@@ -62,7 +62,7 @@ class Rules:
 
     def decide(self, subject: Subject, pending: Pending | None = None) -> Decision | Pending:
         """
-        Return the decision for a client, or that it needs facts that are not known yet.
+        Return the decision for a client, or that it is undecided until more facts are known.
 
         `pending` is the result of the earlier pass.
         """
@@ -91,7 +91,7 @@ class Rules:
 
     def ban_bits(self, subject: Subject, number: int) -> int | None:
         """
-        Return the length of the prefix that a rule bans, which is true of a client; None: its address alone.
+        Return the length of the prefix that a rule bans, which has matched a client; None: its address alone.
 
         It is the widest prefix by which the rule has counted: each address would make a ban of its own, and a client
         that has the network would have the next address.
@@ -108,7 +108,7 @@ class Rules:
         return min((self._prefix[1] if bits is None else bits for bits in six), default=None)
 
     def _steps(self, subject: Subject) -> tuple[Step, ...]:
-        """Return the rules that may be true of a client with these addresses."""
+        """Return the rules that may match a client with these addresses."""
         source = subject.source
         if source is None or source is UNKNOWN:
             place: object = source

@@ -1,4 +1,4 @@
-"""The value of a fact that is not known yet, and three-valued logic (Kleene's): true, false, and not known (None)."""
+"""The value of a fact that is not known yet, and three-valued logic (Kleene's): true, false, and undecided (None)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 S = TypeVar("S")
 
 Truth: TypeAlias = bool | None
-"""None: not known yet."""
+"""None: undecided, until more facts are known."""
 
 Test: TypeAlias = Callable[[S], Truth]
 """A question about a client."""
@@ -26,7 +26,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 
 def all_of(tests: Sequence[Test[S]]) -> Test[S]:
-    """Return the test that is false if one of `tests` is, and else not known if one of them is not known."""
+    """Return the test that is false if one of `tests` is, and else undecided if one of them is."""
     if len(tests) == 1:
         return tests[0]
     fixed = tuple(tests)
@@ -45,7 +45,7 @@ def all_of(tests: Sequence[Test[S]]) -> Test[S]:
 
 
 def any_of(tests: Sequence[Test[S]]) -> Test[S]:
-    """Return the test that is true if one of `tests` is, and else not known if one of them is not known."""
+    """Return the test that is true if one of `tests` is, and else undecided if one of them is."""
     fixed = tuple(tests)
 
     def holds(subject: S) -> Truth:

@@ -23,7 +23,7 @@ class Speaking(Host, Protocol):
         """Shake hands: the client's next byte belongs to TLS."""
 
     def taken_over(self, step: Step) -> None:
-        """Dial a backend, which continues with the client in clear."""
+        """Dial a backend, which continues with the client without TLS."""
 
 
 class Conversation(Stage):

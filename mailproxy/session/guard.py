@@ -1,5 +1,5 @@
 """
-The guard of the first bytes in clear: it closes the connection of a client that sends a PROXY header without
+The guard of the first bytes in plaintext: it closes the connection of a client that sends a PROXY header without
 permission.
 
 Theory of operation. The guard is not a stage: it gets the events of the client's socket in place of the stage, and the

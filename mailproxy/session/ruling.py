@@ -26,7 +26,7 @@ class Ruled(Host, Described, Protocol):
     ruling: Decision | Pending | None
 
     def ruled(self, decision: Decision) -> None:
-        """Count the rules that were true of the client, and ban it if they say so."""
+        """Count the rules that matched the client, and ban it if they say so."""
 
     def tarpit(self, seconds: float, refuse: Callable[[], None]) -> bool:
         """Let the client wait before it is refused; return False if the tarpit is full."""

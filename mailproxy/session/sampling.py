@@ -48,7 +48,7 @@ class Sampler:
         """
         Count a refusal, and return whether it is a line; if not, it is in the sum of its `kind`, by default its reason.
 
-        There may be any number of reasons, since a client chooses the numbers in them, but few kinds: the lines of a
+        There may be any number of reasons, because a client chooses the numbers in them, but few kinds: the lines of a
         kind are counted together. The sum has the level of its lines.
         """
         seen, kind = self._seen, kind or reason
@@ -71,7 +71,7 @@ class Sampler:
         return False
 
     def flush(self) -> None:
-        """End the interval early: write the sums so far, since the process ends."""
+        """End the interval early: write the sums so far, because the process ends."""
         if self._call is not None:
             seconds = INTERVAL_SECONDS - (self._call.getTime() - self._clock.seconds())
             self._call.cancel()
@@ -91,6 +91,6 @@ class Sampler:
                 reason=kind,
                 count=found.count,
                 sources=sources,
-                log_sources="one address or more" if sources == 1 else f"at least {sources} addresses",
+                log_sources="at least one address" if sources == 1 else f"at least {sources} addresses",
                 seconds=seconds,
             )

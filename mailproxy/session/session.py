@@ -9,7 +9,7 @@ words to the client if the session is shut down in it (`farewell`)::
     Arrival       R        announced          as below: the first one that the frontend has
     Tarpit        R        (time passes)      over, Parting, or Handshake for a refusal in words
     Conversation  R        tls_wanted         Handshake
-                           taken_over         Waiting, for a client that stays in clear
+                           taken_over         Waiting, for a client that stays without TLS
     Handshake     R        handshake_done     Waiting
     Waiting       R Q C    dialled            Relay
                            no_server          Refusal, if the refusal is to answer a command; else Parting
@@ -98,7 +98,7 @@ class Front(Protocol):
     clock: IReactorTime
 
     def ruled(self, session: Session, decision: Decision) -> None:
-        """Count the rules that were true of a client, and ban it if they say so."""
+        """Count the rules that matched a client, and ban it if they say so."""
 
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name: after the header, or the lack of one."""
@@ -283,7 +283,7 @@ class Session:
     def announced(self, header: Header | None) -> None:
         """Continue with a header, or without one if that is allowed."""
         # Only the first header is trusted: further bytes are the client's own, and may claim anything.
-        if header is None or self.terms.begins_in_clear:
+        if header is None or self.terms.begins_without_tls:
             self._guard = Guard(self)
         self.header = header
         if header is not None:
@@ -335,14 +335,14 @@ class Session:
             self._want_server()
 
     def taken_over(self, step: Step) -> None:
-        """Find a server that continues with a client in clear."""
+        """Find a server that continues with a client without TLS."""
         if self.terms.rules is None or try_rules(self, None):
             self._want_server(step)
 
     # For the rules.
 
     def ruled(self, decision: Decision) -> None:
-        """Count the rules that were true of the client, and ban it if they say so."""
+        """Count the rules that matched the client, and ban it if they say so."""
         self._front.ruled(self, decision)
 
     def tarpit(self, seconds: float, refuse: Callable[[], None]) -> bool:

@@ -113,7 +113,7 @@ class Terms:
         )
 
     @property
-    def begins_in_clear(self) -> bool:
+    def begins_without_tls(self) -> bool:
         """True if a client's first bytes are not TLS."""
         return self.tls is None or self.dialogue is not None
 

@@ -53,7 +53,7 @@ class Waiting(Stage):
     _session: Seeking
 
     def __init__(self, session: Seeking, handed_over: Step | None = None) -> None:
-        """`handed_over` is the end of a dialogue that a server continues in clear."""
+        """`handed_over` is the end of a dialogue that a server continues without TLS."""
         self._session = session  # as Stage does; super() takes longer than all this
         self._dial: Dial | None = None
         self._handed_over = handed_over

@@ -23,7 +23,7 @@ class Sources:
     """The tables of all processes."""
 
     def __init__(self, tables: Sequence[Table], own: Table | None) -> None:
-        """`own` is the table that this process writes; None: none, since this process has no clients."""
+        """`own` is the table that this process writes; None: none, because this process has no clients."""
         self.tables = tuple(tables)
         self.own = own
         self.others = tuple(table for table in tables if table is not own)

@@ -85,7 +85,7 @@ class Table:
 
     @property
     def overflows(self) -> int:
-        """How often a source was not counted, since its set had only sources with connections."""
+        """How often a source was not counted, because its set had only sources with connections."""
         return self._header[_OVERFLOWS]
 
     def set_of(self, key: bytes) -> int:

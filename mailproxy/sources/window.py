@@ -1,9 +1,9 @@
 """
 A rate in one machine word: the events in the current window of time and in the one before.
 
-The rate at any moment is estimated from both: the events of the former window count as far as it is still within the
+The rate at any moment is estimated from both: the events of the previous window count as far as it is still within the
 time. So the limit of a window cannot be used up twice around its end, and nothing needs a timer. A word has, from its
-high bits on, the number of the current window, the count of the former one, and the count of the current one.
+high bits on, the number of the current window, the count of the previous one, and the count of the current one.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ def estimated(word: int, time: float) -> float:
     return (word & MAX_COUNT) + (word >> _FORMER & MAX_COUNT) * (1.0 - (time - whole))
 
 
-def windows_until(former: int, current: int, limit: int, time: float) -> float:
+def windows_until(previous: int, current: int, limit: int, time: float) -> float:
     """
     Return how many windows later than `time` the estimate is below a limit, if nothing more happens.
 
-    `former` and `current` are the counts of the window before `time` and of its own.
+    `previous` and `current` are the counts of the window before `time` and of its own.
     """
     passed = time - int(time)
     if current < limit:
-        # The former window's part has to shrink to what is left.
-        return max(1.0 - (limit - current) / former - passed, 0.0) if former else 0.0
+        # The previous window's part has to shrink to what is left.
+        return max(1.0 - (limit - current) / previous - passed, 0.0) if previous else 0.0
     return 1.0 - passed + (1.0 - limit / current)
 
 
 def counts(word: int, time: float) -> tuple[int, int]:
-    """Return the counts of the former window and of the current one at `time`."""
+    """Return the counts of the previous window and of the current one at `time`."""
     number = int(time) & _NUMBERS
     if word >> _NUMBER != number:
         word = _moved(word, number)

@@ -82,10 +82,10 @@ def _read_staple(
     """Return the OCSP response to send with a certificate, and the problem of the one in the file."""
     if encoded is None:
         return None, None
-    former = before.staple if before is not None and before.digest == certificate.digest else None
-    if former is not None and former.encoded == encoded:
-        return former, None
+    previous = before.staple if before is not None and before.digest == certificate.digest else None
+    if previous is not None and previous.encoded == encoded:
+        return previous, None
     try:
         return read_staple(encoded, certificate.leaf, next(iter(certificate.chain), None), now), None
     except UnusableStaple as error:
-        return former, CertificateProblem(staple_file(certificate.path), str(error))
+        return previous, CertificateProblem(staple_file(certificate.path), str(error))

@@ -83,12 +83,12 @@ class Contexts:
         by_name: dict[str, _Slot] = {}
         for group, is_end in ends_of_steps(groups):
             key = tuple([certificate.digest for certificate in group.certificates])
-            former = self._slots.get(key)
-            if former is None or former.certificates == group.certificates:
-                slot = former or _Slot(group.certificates)
+            previous = self._slots.get(key)
+            if previous is None or previous.certificates == group.certificates:
+                slot = previous or _Slot(group.certificates)
             else:
                 # The same certificates, with another OCSP response.
-                slot = _Slot(group.certificates, former.context, former.raw, former.identities)
+                slot = _Slot(group.certificates, previous.context, previous.raw, previous.identities)
             slots[key] = slot
             for name in group.names:
                 by_name[name] = slot

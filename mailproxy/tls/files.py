@@ -20,8 +20,8 @@ def read_tls_files(
     """
     Read the certificates of every TLS profile, from the files that have changed since the store last read them.
 
-    Return also the problems that do not stop a start, since an earlier certificate stays in use or none is needed; and
-    the problems that do.
+    Return also the problems that do not stop a start, because an earlier certificate stays in use or none is needed;
+    and the problems that do.
     """
     reading = store.read({name: profile.certificates for name, profile in config.tls.items()})
     problems = [
@@ -40,7 +40,7 @@ def key_warnings(certificates: Certificates) -> Iterator[str]:
         try:
             key = key_file(certificate.path)
         except (OSError, UnusableCertificate):
-            continue  # the folder has changed since, and the certificate from before stays in use
+            continue  # the folder has changed since, and the previous certificate stays in use
         exposed = exposure(key)
         if exposed is not None:
             yield f"{key}: {exposed}"

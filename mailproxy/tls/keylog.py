@@ -30,7 +30,7 @@ class KeyLog:
             if self._descriptor is None:
                 self._descriptor = _open(self._path)
                 weakref.finalize(self, os.close, self._descriptor)
-            # With one write, since other processes write to the file as well.
+            # With one write, because other processes write to the file as well.
             os.write(self._descriptor, line + b"\n")
         except OSError:
             pass  # the handshake matters more

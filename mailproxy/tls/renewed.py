@@ -44,19 +44,19 @@ class Change:
 
 def changes(profile: str, before: Iterable[Certificate], after: Iterable[Certificate]) -> Steps[tuple[Change, ...]]:
     """Find the changes, in steps, in the order of `after`."""
-    former = {certificate.path: certificate for certificate in before}
+    previous = {certificate.path: certificate for certificate in before}
     found = []
     for certificate, is_end in ends_of_steps(after):
         if is_end:
             yield
-        old = former.pop(certificate.path, None)
+        old = previous.pop(certificate.path, None)
         if old is None:
             found.append(Change(profile, certificate, "added"))
         elif old.digest != certificate.digest:
             found.append(Change(profile, certificate, "renewed"))
         elif old.staple != certificate.staple:
             found.append(Change(profile, certificate, "OCSP response"))
-    found.extend(Change(profile, certificate, "removed") for certificate in former.values())
+    found.extend(Change(profile, certificate, "removed") for certificate in previous.values())
     return tuple(found)
 
 

@@ -180,7 +180,7 @@ class TlsServer:
         """
         Verify clients with another trust from the next handshake on, in a profile that asks for their certificates.
 
-        Established connections continue; sessions that were verified with the former trust are not resumed.
+        Established connections continue; sessions that were verified with the previous trust are not resumed.
         """
         if self._asks_for_certificates:
             self._maker.trust = trust

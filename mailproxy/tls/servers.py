@@ -54,7 +54,7 @@ class TlsServers:
         """
         Return the `TlsServer` of a profile; it is the same as before if the profile has not changed.
 
-        If OpenSSL refuses a setting, raise ValueError and keep the server from before.
+        If OpenSSL refuses a setting, raise ValueError and keep the previous server.
         """
         key = settings.name, alpn
         before = self._made.get(key)
@@ -108,7 +108,7 @@ class TlsServers:
         return ""
 
     def verify_with(self, profile: str, trust: ClientTrust) -> bool:
-        """Verify the clients of a profile with this trust from now on; return whether it differs from the former."""
+        """Verify the clients of a profile with this trust from now on; return whether it differs from the previous."""
         others = [key for key, made in self._made.items() if key[0] == profile and made.trust != trust.digest]
         for key in others:
             made = self._made[key]

@@ -1,7 +1,7 @@
 """
 The certificates of the profiles as last read, with the marks of their files.
 
-Another reading returns the new certificates, and keeps the former one where the new one cannot be used. It only reads
+Another reading returns the new certificates, and keeps the previous one where the new one cannot be used. It only reads
 files whose marks have changed. It runs in steps of a millisecond, so the reactor can do other work between them;
 `adopt` puts its result into use.
 """
@@ -41,14 +41,14 @@ class Reading:
 
     certificates: Certificates
     problems: Mapping[str, tuple[CertificateProblem, ...]]
-    """Problems of entries without a former certificate."""
+    """Problems of entries without a previous certificate."""
     complaints: tuple[Complaint, ...]
     """Other problems, including OCSP responses; reported once, or in each reading that was requested."""
     is_settled: bool
     """False if files have just changed, and are left for the next reading."""
 
 
-_STAYS = "the one from before stays in use"
+_STAYS = "the previous one stays in use"
 _LEFT_OUT = "it is not served"
 _STAPLE_LEFT_OUT = "it is not stapled"
 
@@ -102,7 +102,7 @@ class CertificateStore:
         """
         Read the certificates that the entries of some profiles match, in steps; the generator returns the `Reading`.
 
-        If a certificate cannot be used, the former one stays. Its problem is reported until `remember`, and in each
+        If a certificate cannot be used, the previous one stays. Its problem is reported until `remember`, and in each
         reading that was requested (`is_asked`). A requested reading also reads files that have just changed; other
         readings wait until their writer has finished.
         """
@@ -163,14 +163,14 @@ class CertificateStore:
         self._known.remember(complaints)
 
     def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
-        """Return the matches of an entry; the former ones if it matches nothing now, or is just changing."""
+        """Return the matches of an entry; the previous ones if it matches nothing now, or is just changing."""
         found = tuple((yield from matches(entry)))
         before = self._lists.get(entry, ())
         problem = CertificateProblem(entry, nothing_there(entry))
         if not found:
             if not before:
                 task.problems.append(problem)
-            task.complain(entry, problem, "what was there before stays in use")
+            task.complain(entry, problem, "the previous files stay in use")
             task.held.update(before)
             return before
         self._known.forget_if_solved(problem)
@@ -210,18 +210,18 @@ class CertificateStore:
         self, name: str, paths: Iterable[str], task: _Task, objection: Objection | None
     ) -> Steps[tuple[Certificate, ...]]:
         """Return the usable certificates of a profile, and note the problems of its files."""
-        former = {certificate.path: certificate for certificate in self.in_use.get(name, ())}
+        previous = {certificate.path: certificate for certificate in self.in_use.get(name, ())}
         found = []
         for path, is_end in ends_of_steps(paths):
             if is_end:
                 yield
             file = self._files.get(path, NEVER_READ)
-            certificate = file.certificate or former.get(path)
+            certificate = file.certificate or previous.get(path)
             if certificate is None:
                 if file.problem is not None:
                     task.problems.append(file.problem)
                 continue
-            before = former.get(path)
+            before = previous.get(path)
             if objection is not None and (before is None or before.digest != certificate.digest):
                 reason = objection(name, certificate)
                 problem = CertificateProblem(path, reason) if reason else None

@@ -111,6 +111,6 @@ class Deadlines:
         try:
             timed.expired()
         except Exception:
-            # Our bug: nothing else would end the object, since its deadline is gone.
+            # Our bug: nothing else would end the object, because its deadline is gone.
             self._log.failure("bug in a deadline of {timed}", timed=timed)
             timed.broke()

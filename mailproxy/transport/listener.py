@@ -28,7 +28,7 @@ TURNS_IN_A_ROW = 4
 """
 The turns in which a process accepts before it lets another one be the first; busy processes are passed over anyway.
 
-To go to the end of the queue takes two system calls: with each turn they are 2 % of a connection in clear.
+To go to the end of the queue takes two system calls: with each turn they are 2 % of a connection without TLS.
 """
 
 # The pause before the next try, in which clients wait in the kernel's queue.
@@ -46,8 +46,8 @@ class Listener:
     continue.
 
     Where other processes accept from the socket as well, a client wakes one of them alone: to wake all costs as much as
-    a third of a connection in clear. The kernel wakes the first one in its queue that waits for events, so each goes to
-    the end of that queue after `TURNS_IN_A_ROW` turns.
+    a third of a connection without TLS. The kernel wakes the first one in its queue that waits for events, so each goes
+    to the end of that queue after `TURNS_IN_A_ROW` turns.
     """
 
     _log = Logger()

@@ -6,9 +6,9 @@ Theory of operation::
     connection -> header, whole and in one write -> (TLS handshake, certificate and name verified) -> reached
                                                                      any of them fails, with reason -> unreached
 
-The header is sent first, and in clear. The owner keeps the deadline, and calls `cancel` when it has passed; `stage` is
-then the awaited step. On the same machine an attempt without TLS often succeeds before `begin` returns; any attempt may
-fail before.
+The header is sent first, and in plaintext. The owner keeps the deadline, and calls `cancel` when it has passed; `stage`
+is then the awaited step. On the same machine an attempt without TLS often succeeds before `begin` returns; any attempt
+may fail before.
 """
 
 from __future__ import annotations

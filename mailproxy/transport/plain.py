@@ -10,7 +10,7 @@ _MORE = int(socket.MSG_MORE)
 
 
 class PlainStream(Stream):
-    """A TCP or UNIX connection in the clear."""
+    """A TCP or UNIX connection without TLS."""
 
     __slots__ = ()
 

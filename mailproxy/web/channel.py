@@ -174,7 +174,7 @@ class Channel(HTTPChannel):
         elif line[:1] in (b" ", b"\t"):
             self.refuse(400, "a header that continues on another line is not allowed (RFC 9112, 5.2)")
             return
-        elif _LINE_ENDS.search(line):  # Twisted refuses these as well, but not each release that we take
+        elif _LINE_ENDS.search(line):  # Twisted refuses these as well, but not every release that we support
             self.refuse(400, "a header has a line end or a NUL in it (RFC 9110, 5.5)")
             return
         super().lineReceived(line)

@@ -51,7 +51,7 @@ async def _events(kinds: str, watch: Watch, reactor: Any) -> AsyncGenerator[byte
 
 
 class Queue:
-    """The events that wait until the client has read the former ones."""
+    """The events that wait until the client has read the previous ones."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

@@ -28,7 +28,7 @@ class Reply:
 
 @frozen
 class Stream:
-    """A reply in pieces: the next one is made when the client has read the former ones."""
+    """A reply in pieces: the next one is made when the client has read the previous ones."""
 
     pieces: AsyncGenerator[bytes, None]
     type: str = JSON

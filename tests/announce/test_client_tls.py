@@ -13,7 +13,7 @@ from tests.announce.builders import ALICE, TLS13
 ALL = frozenset(SslType)
 
 
-def test_client_in_clear_has_no_flag_and_is_not_verified() -> None:
+def test_client_without_tls_has_no_flag_and_is_not_verified() -> None:
     ssl, left_out = ssl_tlv(None, ALL, 536)
     assert (ssl.client, ssl.verify, ssl.tlvs, left_out) == (SslClient(0), 1, (), ())
 

@@ -81,7 +81,7 @@ def built(policy: HeaderPolicy, vector: str, facts: TlsFacts | None, host: bytes
     ("policy", "facts", "vector"),
     [
         pytest.param(policy("v2"), TLS13, PLAIN, id="v2"),
-        pytest.param(policy("v2-ssl"), None, verify_1(CLEAR), id="v2-ssl, client in clear"),
+        pytest.param(policy("v2-ssl"), None, verify_1(CLEAR), id="v2-ssl, client without TLS"),
         pytest.param(policy("v2-ssl", "alpn"), TLS13, verify_1(ALPN), id="v2-ssl, TLS 1.3, ALPN"),
         pytest.param(policy("v2-ssl"), evolve(TLS13, version="TLSv1.2"), verify_1(TLS12), id="v2-ssl, TLS 1.2"),
         pytest.param(policy("v2-ssl-cn"), ALICE, CN, id="v2-ssl-cn"),

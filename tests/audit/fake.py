@@ -46,13 +46,13 @@ class _Session:
 
     def _start_tls(self, line: bytes) -> None:
         has = self._script.has
-        tolerant = {Flaw.DISCARDS_BUFFER, Flaw.KEEPS_BUFFER, Flaw.EXECUTES_BUFFER_QUIETLY, Flaw.GOES_ON_IN_CLEAR}
+        tolerant = {Flaw.DISCARDS_BUFFER, Flaw.KEEPS_BUFFER, Flaw.EXECUTES_BUFFER_QUIETLY, Flaw.GOES_ON_WITHOUT_TLS}
         if self._buffer and not tolerant & self._script.flaws:
             raise EOFError
         self._socket.sendall(self._script.go_ahead(line))
         if has(Flaw.SPEAKS_BEFORE_HANDSHAKE):
             self._socket.sendall(b"psst\r\n")
-        while has(Flaw.GOES_ON_IN_CLEAR) and (self._buffer or self._socket.recv(1, socket.MSG_PEEK) != _HANDSHAKE):
+        while has(Flaw.GOES_ON_WITHOUT_TLS) and (self._buffer or self._socket.recv(1, socket.MSG_PEEK) != _HANDSHAKE):
             self._socket.sendall(self._script.answer(self._line(1)))
         self._socket = self._context.wrap_socket(self._socket, server_side=True)
         self._script.secure()

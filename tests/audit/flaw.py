@@ -22,7 +22,7 @@ class Flaw(Enum):
     EXECUTES_LITERAL = auto()
     IGNORES_ARGUMENTS = auto()
     SPEAKS_BEFORE_HANDSHAKE = auto()
-    GOES_ON_IN_CLEAR = auto()
+    GOES_ON_WITHOUT_TLS = auto()
     KEEPS_BUFFER = auto()
     EXECUTES_BUFFER_QUIETLY = auto()
     KEEPS_HELLO = auto()

@@ -39,7 +39,7 @@ class Script(ABC):
 
     @property
     def looks_clear(self) -> bool:
-        """Whether the capabilities are those in clear."""
+        """Whether the capabilities are those before TLS."""
         return not self.is_secure or self.has(Flaw.KEEPS_CAPABILITIES)
 
     @property

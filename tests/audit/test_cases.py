@@ -50,7 +50,7 @@ VULNERABLE = [
     *product(DIFFERENT, [Flaw.SPEAKS_BEFORE_HANDSHAKE], ["unsolicited"]),
     *product(DIFFERENT, [Flaw.KEEPS_BUFFER], INJECTIONS),
     *product(DIFFERENT, [Flaw.EXECUTES_BUFFER_QUIETLY], ["inject-farewell"]),
-    *product(DIFFERENT, [Flaw.GOES_ON_IN_CLEAR], LATER),
+    *product(DIFFERENT, [Flaw.GOES_ON_WITHOUT_TLS], LATER),
     *product(DIFFERENT, [Flaw.GREETS_TWICE], ["second-greeting"]),
     *product(DIFFERENT, [Flaw.OFFERS_AGAIN], ["offered-again"]),
     *product(DIFFERENT, [Flaw.ACCEPTS_TWICE], ["accepted-twice"]),

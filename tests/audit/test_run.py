@@ -12,7 +12,7 @@ def verdicts(results: list[Result]) -> dict[str, Verdict]:
     return {result.case: result.verdict for result in results}
 
 
-def test_without_starttls_only_what_is_in_clear_is_tried(tls: Tls) -> None:
+def test_without_starttls_only_what_is_in_plaintext_is_tried(tls: Tls) -> None:
     with serving("imap", tls.context, Flaw.HAS_NO_STARTTLS) as port:
         found = verdicts(run_cases("127.0.0.1", port, "imap", timeout=1.0, quiet=0.02))
     assert found["starttls-offered"] is Verdict.VULNERABLE

@@ -234,10 +234,10 @@ def test_server_that_has_not_changed_is_the_same() -> None:
 
 def test_server_that_has_changed_keeps_its_health() -> None:
     before = backend(server(check=Check(type="tcp", fall=1)))
-    (former,) = before.pool.servers
-    before.pool.failed(former, 1.0, "gone")
+    (previous,) = before.pool.servers
+    before.pool.failed(previous, 1.0, "gone")
     (later,) = again(before, server(check=Check(type="tcp", fall=1), weight=7)).pool.servers
-    assert later is not former
+    assert later is not previous
     assert (later.is_up, later.weight) == (False, 7)
 
 
@@ -252,15 +252,15 @@ def test_server_at_another_address_begins_again() -> None:
 def test_server_keeps_what_an_admin_wanted_and_dns_said() -> None:
     named = NamedServer("mail.example.org", 143)
     before = backend(server(address=named))
-    (former,) = before.pool.servers
-    former.record = Record(ip_address("192.0.2.7"), 143, backup=True)
-    before.pool.set_target(former, Target(socket.AF_INET, ("192.0.2.7", 143), None), 1.0)
-    before.pool.set_state(former, "drain", 2.0)
+    (previous,) = before.pool.servers
+    previous.record = Record(ip_address("192.0.2.7"), 143, backup=True)
+    before.pool.set_target(previous, Target(socket.AF_INET, ("192.0.2.7", 143), None), 1.0)
+    before.pool.set_state(previous, "drain", 2.0)
     (later,) = again(before, server(address=named, weight=7)).pool.servers
     assert later.state == "drain"
     assert later.target is not None
     assert later.target.address == ("192.0.2.7", 143)
-    assert later.record is former.record
+    assert later.record is previous.record
     assert later.backup
 
 
@@ -281,28 +281,28 @@ def test_server_with_tls_is_a_new_one_for_its_files_may_have_changed() -> None:
 
 
 def test_errors_of_the_former_s_sessions_are_looked_after() -> None:
-    former = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
-    later = again(former, server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
-    later.succeed(former)
+    previous = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
+    later = again(previous, server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
+    later.succeed(previous)
     reported: list[str] = []
     urged = urgent(later)
     later.observers.append(lambda change: reported.append(change.event))
-    (one,) = former.pool.servers
-    former.failed(one, 1.0, "gone")
+    (one,) = previous.pool.servers
+    previous.failed(one, 1.0, "gone")
     assert reported == ["down", "no-server"]
     assert urged == [one]
     assert later.pool.is_empty
-    later.part_from(former)
-    former.pool.passed(one, 2.0)
+    later.part_from(previous)
+    previous.pool.passed(one, 2.0)
     assert reported == ["down", "no-server"]
 
 
 def test_servers_that_the_former_alone_has_are_its_own_affair() -> None:
-    former = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
-    later = again(former, server(check=Check(type="tcp"), weight=7))
-    later.succeed(former)
+    previous = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
+    later = again(previous, server(check=Check(type="tcp"), weight=7))
+    later.succeed(previous)
     reported: list[str] = []
     urged = urgent(later)
     later.observers.append(lambda change: reported.append(change.event))
-    former.failed(former.pool.servers[0], 1.0, "gone")
+    previous.failed(previous.pool.servers[0], 1.0, "gone")
     assert (reported, urged) == ([], [])

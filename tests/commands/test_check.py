@@ -445,7 +445,7 @@ def test_broken_list_is_a_warning_if_the_running_service_keeps_the_former_one(
         assert check.run(parser.parse_args([str(ruled), "--against-running", "--socket", service.path])) == 0
     out, err = capsys.readouterr()
     assert err.startswith(f"warning: frontend.imaps.rule[0]: {ruled.parent}/office.txt:1: is ")
-    assert err.endswith("; the former list stays in use\n")
+    assert err.endswith("; the previous list stays in use\n")
     assert out.splitlines()[0].startswith("a reload of the running service succeeds, with these warnings")
 
 
@@ -463,7 +463,7 @@ def test_explanation_goes_with_no_question_to_others(
 def test_decision_is_explained(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "rule office: is true; backend internal",
+        "rule office: matches; backend internal",
         f"  source: 10.1.2.3 is @{ruled.parent}/office.txt",
         "  sni: a.example.org is *.example.org",
         "decision: rule office: backend internal",
@@ -496,7 +496,7 @@ def test_banned_client_that_no_rule_judges_is_reported(ruled: Path, capsys: pyte
     assert capsys.readouterr().out.startswith(first.replace("at accept", "after its PROXY header"))
     ruled.write_text(text.replace("if = { source", "if = { banned = true, source"))
     assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org banned=yes") == 0
-    assert capsys.readouterr().out.startswith("rule office: is true")
+    assert capsys.readouterr().out.startswith("rule office: matches")
 
 
 def test_missing_facts_are_the_last_line(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,9 +91,9 @@ def test_address_is_not_that_of_the_admin_socket() -> None:
     )
 
 
-def test_token_in_clear_is_remarked() -> None:
+def test_token_in_plaintext_is_remarked() -> None:
     (remark,) = remarks(read(admin=http("0.0.0.0:8404", token_file="token", allow=["10.0.0.0/8"])))
     assert str(remark) == (
-        "admin.http: is 0.0.0.0:8404 without http-tls: the token of http-token-file crosses the network in clear"
+        "admin.http: is 0.0.0.0:8404 without http-tls: the token of http-token-file crosses the network in plaintext"
     )
     assert remarks(read(admin=http(token_file="token"))) == ()

@@ -46,7 +46,7 @@ TLS_DOVECOT: dict[str, Any] = {
 }
 
 
-def test_clients_in_clear_before_a_dovecot_on_tls_are_remarked() -> None:
+def test_clients_without_tls_before_a_dovecot_on_tls_are_remarked() -> None:
     (remark,) = remarks(read(**TLS_DOVECOT))
     assert str(remark).startswith('frontend.imaps.tls: is "starttls-optional", and Dovecot takes passwords')
 

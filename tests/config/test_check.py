@@ -236,7 +236,7 @@ def test_query_of_a_url_without_a_path_gets_one() -> None:
         ({"url": "http://a/ b"}, 'check.url: is "http://a/ b", needs an address such as'),
         ({"url": "http://me:secret@a/"}, "check.url: has a user in it; credentials belong in authorization-file"),
         ({"method": "POTS"}, 'check.method: is "POTS", needs one of "GET", "HEAD", "OPTIONS", "POST", "PUT"'),
-        ({"body": "x"}, 'check.body: goes with method = "POST"; this one is "GET", which sends none'),
+        ({"body": "x"}, 'check.body: needs method = "POST"; it is "GET"'),
         ({"method": "HEAD", "json": {"/a": 1}}, 'check.json: looks into the answer, and method = "HEAD" gets none'),
         ({"status": [99]}, 'check.status[0]: is the number 99, needs a status from 100 to 599, "2xx", or a range such'),
         ({"status": ["399-200"]}, 'check.status[0]: is the string "399-200", needs a status from 100 to 599'),
@@ -303,7 +303,7 @@ def test_checks_speak_tls_as_the_server_does(values: object, tls: bool) -> None:
 
 
 def test_checks_over_tls_need_the_servers() -> None:
-    assert wrong({"check-tls": True}) == "check.check-tls: is true, and the server has no tls that says how"
+    assert wrong({"check-tls": True}) == "check.check-tls: needs the server's tls, which is missing"
 
 
 def test_check_may_have_an_address_and_port_of_its_own() -> None:

@@ -86,7 +86,7 @@ def test_alpn_is_not_answered_if_it_is_empty() -> None:
     assert frontend(alpn=[]).alpn == ()
 
 
-def test_in_clear_there_is_no_alpn() -> None:
+def test_without_tls_there_is_no_alpn() -> None:
     assert frontend(tls="none").alpn == ()
 
 

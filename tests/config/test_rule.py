@@ -148,7 +148,7 @@ def test_wrong_rule_is_named(keys: dict[str, Any], words: str) -> None:
     ("keys", "words"),
     [
         ({}, "if: is an empty table; a rule without a condition is for every client"),
-        ({"source": []}, "if.source: is empty, so no client would be right; leave it out"),
+        ({"source": []}, "if.source: is empty, so no client would match; leave it out"),
         ({"source": ["10.0.0.1/8"]}, 'if.source[0]: is "10.0.0.1/8", which has bits beyond the prefix'),
         ({"source": "@"}, 'if.source: is "@", needs the path of a file after @'),
         ({"source": "office"}, 'if.source: is "office", needs a network such as'),
@@ -158,8 +158,8 @@ def test_wrong_rule_is_named(keys: dict[str, Any], words: str) -> None:
         ({"tls_version": "1.1"}, 'if.tls-version: is "1.1", needs one of "1.2", "1.3"'),
         ({"tlv": {"azur": "1"}}, 'if.tlv.azur: is "azur", which is not a TLV; did you mean "azure"?'),
         ({"tlv": {"azure": "1", "0xEE": "2"}}, "if.tlv.0xEE: is the same type as another key here"),
-        ({"tlv": {"azure": []}}, "if.tlv.azure: is empty, so no client would be right; leave it out"),
-        ({"tlv": {}}, "if.tlv: is empty, so no client would be right; leave it out"),
+        ({"tlv": {"azure": []}}, "if.tlv.azure: is empty, so no client would match; leave it out"),
+        ({"tlv": {}}, "if.tlv: is empty, so no client would match; leave it out"),
         ({"servers_up": {"backend": "dovecot"}}, "if.servers-up: needs a number: under = 1, or over = 100"),
         (
             {"servers_up": {"backend": "dovecot", "under": 3, "over": 2}},

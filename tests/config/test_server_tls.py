@@ -18,7 +18,7 @@ def wrong(own: object, address: str = ADDRESS) -> str:
     return found.removeprefix("backend.dovecot.server.d1.")
 
 
-def test_servers_are_in_clear() -> None:
+def test_servers_are_without_tls() -> None:
     assert tls(None) is None
 
 

@@ -49,7 +49,7 @@ def test_number_is_no_version() -> None:
 
 def test_client_certificates_need_an_authority() -> None:
     assert problem(tls__default__client_certificates="optional") == (
-        'tls.default.client-ca: is missing: client-certificates = "optional" verifies with it'
+        'tls.default.client-ca: is needed by client-certificates = "optional"'
     )
 
 
@@ -73,7 +73,7 @@ def test_unverified_is_for_optional_certificates(policy: str) -> None:
         tls__default__client_certificates=policy,
         tls__default__client_ca="ca.pem",
         tls__default__bad_client_certificate="unverified",
-    ).endswith(f'is "unverified", which is for "optional"; here is client-certificates = "{policy}"')
+    ).endswith(f'needs client-certificates = "optional"; it is "{policy}"')
 
 
 def test_ciphers_without_their_version_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""What a process that takes over gets of the former one's frontends and servers."""
+"""What a process that takes over gets of the previous one's frontends and servers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pool_of(made: Prepared) -> Any:
 
 
 def row_of(made: Prepared, **changes: Any) -> dict[str, Any]:
-    """The row of the former process's only server."""
+    """The row of the previous process's only server."""
     backend = made.backends["dovecot", "imap"]
     (server,) = backend.pool.servers
     override = made.process_state.overrides.of("dovecot", server)
@@ -73,9 +73,9 @@ def test_configuration_that_has_changed_wins() -> None:
 
 
 def test_dead_server_is_dead_from_the_start() -> None:
-    former = prepared({})
-    pool_of(former).set_health(pool_of(former).servers[0], False, NOW, "connection refused")
-    lines, server = inherited(prepared({}), row_of(former))
+    previous = prepared({})
+    pool_of(previous).set_health(pool_of(previous).servers[0], False, NOW, "connection refused")
+    lines, server = inherited(prepared({}), row_of(previous))
     assert lines == ["server dovecot/d1 imap: down"]
     assert (server.is_up, server.why) == (False, "connection refused")
 
@@ -120,9 +120,9 @@ def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
     sockets = later.process_state.sockets
     with closing(sockets):
         # The kernel gives up a port that it has chosen itself.
-        with socket.create_server(address) as former:
-            former.shutdown(socket.SHUT_RD)
-            sockets.source.offer([former.dup()])
+        with socket.create_server(address) as previous:
+            previous.shutdown(socket.SHUT_RD)
+            sockets.source.offer([previous.dup()])
         lines = inherit(later, [{"frontend": "front", "state": "drain"}], [], NOW)
         assert lines == ["frontend front is drained"]
         later.bind()

@@ -163,7 +163,7 @@ def two(make: Make) -> tuple[Running, Admin, Admin]:
 def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> None:
     running, first, second = two
     assert len(first.rows("hand over")) == 1
-    refused = "another process is just taking over: the sockets were sent on request by user 0, process 1"
+    refused = "another process is taking over right now: the sockets were sent on request by user 0, process 1"
     assert second.reply("hand over") == refused
     assert second.reply("leave") == refused
     assert second.transport.descriptors == []
@@ -182,7 +182,7 @@ def test_changes_that_the_taker_would_not_have_are_refused(two: tuple[Running, A
         ("drain frontend", {"frontend": "front"}),
         ("ban", {"network": "192.0.2.1"}),
     ):
-        assert second.reply(command, **arguments).startswith("another process is just taking over")
+        assert second.reply(command, **arguments).startswith("another process is taking over right now")
     assert len(second.rows("show servers")) == 1
     first.lose()
     assert second.reply("set server state", server="dovecot/d1", state="drain").endswith("ready -> drain")
@@ -209,7 +209,7 @@ def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, A
 def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, Admin]) -> None:
     running, first, _ = two
     running.service.succession.is_under_way = True
-    assert first.reply("hand over").startswith("the service is just taking over from another process")
+    assert first.reply("hand over").startswith("the service is taking over from another process right now")
 
 
 def follow(running: Running, error: Exception | None) -> None:

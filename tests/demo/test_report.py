@@ -43,7 +43,7 @@ def test_both_truths_are_side_by_side() -> None:
         "               the socket says           the PROXY header says",
         "  client       127.0.0.1:50000           192.0.2.7:40000",
         "  came to      127.0.0.11:11143          127.0.0.1:10993",
-        "  encryption   none, in clear            TLSv1.3, TLS_AES_256_GCM_SHA384, x25519",
+        "  encryption   none, plaintext           TLSv1.3, TLS_AES_256_GCM_SHA384, x25519",
         "  certificate  none                      alice, verified",
         "  server name  none                      localhost",
     ]

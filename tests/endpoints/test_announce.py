@@ -117,7 +117,7 @@ class TestTlsFacts:
 
 
 class TestClientHeader:
-    def test_client_in_clear_is_reported_as_such(self) -> None:
+    def test_client_without_tls_is_reported_as_such(self) -> None:
         client = StringTransport(
             hostAddress=IPv4Address("TCP", "198.51.100.9", 143), peerAddress=IPv4Address("TCP", "192.0.2.1", 50000)
         )
@@ -207,7 +207,7 @@ CLEAR = StringTransport(
 
 
 class TestHeaderFromTransport:
-    def test_client_in_clear_is_reported_as_such(self) -> None:
+    def test_client_without_tls_is_reported_as_such(self) -> None:
         header = header_from_transport(ITransport(CLEAR))
         assert (header.source, header.destination) == (SOURCE, DESTINATION)
         assert (int(ssl(header).client), ssl(header).verify, ssl(header).tlvs) == (0, 1, ())

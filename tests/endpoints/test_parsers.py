@@ -167,7 +167,7 @@ def roots(tmp_path: Path) -> str:
 
 @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's own TLS does
 class TestTlsPrefixes:
-    """The header in clear, then TLS, from strings."""
+    """The header in plaintext, then TLS, from strings."""
 
     def connected(self, server: str, client: str) -> tuple[Recording, Recording]:
         reactor = Sockets()

@@ -42,7 +42,7 @@ class Listening(Recording):
 
 
 class TestHeaderBelowTls:
-    """The header is in clear, then comes the ClientHello, often in the same segment."""
+    """The header is in plaintext, then comes the ClientHello, often in the same segment."""
 
     def connected(self, served: type[Recording]) -> tuple[Recording, Recording]:
         network = Network()

@@ -169,13 +169,13 @@ def test_client_that_nobody_has_accepted_yet_is_the_next_one_s(process: Process)
 
 
 def test_client_in_the_queue_of_a_socket_that_goes_is_served_before(process: Process) -> None:
-    former = process.read()
+    previous = process.read()
     client = process.client()
     process.read(process.settings(frontend={"bind": (InetBind(ip_address("127.0.0.2"), 0),)}))
     process.settle()
     assert not client.fin
     assert not client.reset
-    assert len(former.frontends[0].sessions) == 1
+    assert len(previous.frontends[0].sessions) == 1
 
 
 def test_socket_that_is_not_wanted_any_more_closes(process: Process) -> None:
@@ -189,8 +189,8 @@ def test_socket_that_is_not_wanted_any_more_closes(process: Process) -> None:
 
 def test_server_that_is_down_stays_down(process: Process) -> None:
     checked = {"check": Check(type="tcp", fall=1)}
-    former = process.read(process.settings(server=checked))
-    pool = former.backends["dovecot", "imap"].pool
+    previous = process.read(process.settings(server=checked))
+    pool = previous.backends["dovecot", "imap"].pool
     pool.failed(pool.servers[0], 1.0, "gone")
     for changed in (checked, checked | {"weight": 7}):
         later = process.read(process.settings(server=changed))
@@ -199,8 +199,8 @@ def test_server_that_is_down_stays_down(process: Process) -> None:
 
 
 def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(process: Process) -> None:
-    former = process.read()
-    (server,) = former.backends["dovecot", "imap"].pool.servers
+    previous = process.read()
+    (server,) = previous.backends["dovecot", "imap"].pool.servers
     process.process_state.overrides.set_state("dovecot", server, "maint")
     for protocol in ("pop3", "pop3"):
         later = process.read(process.settings(frontend={"protocol": protocol}))
@@ -214,10 +214,10 @@ def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(proces
 
 def test_server_that_goes_down_while_files_are_read_stays_down(process: Process) -> None:
     settings = process.settings(server={"check": Check(type="tcp", fall=1)})
-    former = process.read(settings)
+    previous = process.read(settings)
     changed = process.settings(server={"check": Check(type="tcp", fall=1), "weight": 7})
     files = read_files(changed, "here", process.process_state.tls, process.process_state.certificates)
-    pool = former.backends["dovecot", "imap"].pool
+    pool = previous.backends["dovecot", "imap"].pool
     pool.failed(pool.servers[0], 1.0, "gone")
     prepared = arrange(changed, "here", files, process.process_state)
     (server,) = prepared.backends["dovecot", "imap"].pool.servers
@@ -275,14 +275,14 @@ def test_tls_session_is_resumed(process: Process, is_renewed: bool) -> None:
 
 
 def test_configuration_that_cannot_be_changes_nothing(process: Process) -> None:
-    former = process.read(process.settings(frontend={"tls": "implicit"}))
+    previous = process.read(process.settings(frontend={"tls": "implicit"}))
     before = process.process_state.tls, process.process_state.servers, process.process_state.total.maximum
     bad = process.settings(frontend={"tls": "implicit"})
     profile = evolve(bad.tls["default"], ciphers="no such cipher")
     with pytest.raises(ConfigError):
         prepare(evolve(bad, tls={"default": profile}, maxconn=7), "here", process.process_state)
     assert (process.process_state.tls, process.process_state.servers, process.process_state.total.maximum) == before
-    assert not former.is_over
+    assert not previous.is_over
     assert process.listening[0].fileno() >= 0
 
 
@@ -290,9 +290,9 @@ def test_configuration_that_cannot_be_changes_nothing(process: Process) -> None:
 def test_what_was_learned_is_announced_until_more_is_known(
     process: Process, tls: str, announced: tuple[bytes, ...] | None
 ) -> None:
-    former = process.read(process.settings(frontend={"tls": tls}))
-    if former.frontends[0].learns:
-        former.frontends[0].learn((b"IDLE",))
+    previous = process.read(process.settings(frontend={"tls": tls}))
+    if previous.frontends[0].learns:
+        previous.frontends[0].learn((b"IDLE",))
     later = process.read(process.settings(frontend={"tls": "starttls"}))
     dialogue = later.frontends[0].terms.dialogue
     assert dialogue is not None
@@ -313,9 +313,9 @@ def test_host_names_are_followed_by_the_same_as_long_as_the_resolvers_stay(proce
 
 
 def test_session_keeps_its_terms_and_its_backend(process: Process) -> None:
-    former = process.read()
+    previous = process.read()
     client, server, session = process.relay()
-    backend = former.backends["dovecot", "imap"]
+    backend = previous.backends["dovecot", "imap"]
     process.read(process.settings(frontend={"timeout": FrontendTimeouts(client=1.0, server=1.0)}))
     assert session.terms.timeout == FrontendTimeouts()
     assert session.backend is backend
@@ -408,8 +408,8 @@ def test_sessions_count_for_the_name_of_a_server_with_another_address(process: P
 
 def test_slow_start_continues(process: Process) -> None:
     slow = {"check": Check(type="tcp", fall=1, rise=1), "slowstart": 100.0}
-    former = process.read(process.settings(server=slow))
-    pool = former.backends["dovecot", "imap"].pool
+    previous = process.read(process.settings(server=slow))
+    pool = previous.backends["dovecot", "imap"].pool
     now = process.reactor.seconds()
     pool.failed(pool.servers[0], now, "gone")
     pool.passed(pool.servers[0], now, "back")
@@ -424,29 +424,29 @@ def test_slow_start_continues(process: Process) -> None:
 
 
 def test_generation_is_over_with_its_last_session(process: Process) -> None:
-    former = process.read()
+    previous = process.read()
     first, _, _ = process.relay()
     second, _, _ = process.relay()
     process.read()
     first.break_off()
     process.settle()
-    assert not former.is_over
+    assert not previous.is_over
     second.break_off()
     process.settle()
-    assert former.is_over
+    assert previous.is_over
 
 
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None:
     checked = {"check": Check(type="tcp")}
     with only_new_garbage():
-        former = process.read(process.settings(frontend={"tls": tls}, server=checked))
-        gone: list[ref[Any]] = [ref(former), ref(former.frontends[0]), ref(former.backends["dovecot", "imap"])]
+        previous = process.read(process.settings(frontend={"tls": tls}, server=checked))
+        gone: list[ref[Any]] = [ref(previous), ref(previous.frontends[0]), ref(previous.backends["dovecot", "imap"])]
         client = process.client()
         process.settle()
         process.renew()
         process.read(process.settings(frontend={"tls": tls}, server=checked | {"weight": 7}))
-        del former
+        del previous
         assert all(one() is not None for one in gone)
         client.break_off()
         process.settle()
@@ -486,7 +486,7 @@ def test_generation_goes_although_a_later_one_has_sessions(process: Process) -> 
         gc.enable()
 
 
-# What a process does not do, since another one does.
+# What a process does not do, because another one does.
 
 
 def test_main_process_runs_checks_and_accepts_no_clients(process: Process) -> None:

@@ -131,7 +131,7 @@ def test_broken_file_keeps_the_former_list_and_is_logged_once(bench: Bench, even
     assert bench.networks() == (True, False)
     (line,) = written(events)
     assert line.startswith(f'{bench.file}:2: is "11.0.0.0/40", needs a network')
-    assert line.endswith("; the former list stays in use")
+    assert line.endswith("; the previous list stays in use")
 
 
 def test_repaired_file_is_used(bench: Bench) -> None:
@@ -169,7 +169,9 @@ def test_missing_file_keeps_the_former_list(bench: Bench, events: list[LogEvent]
     bench.file.unlink()
     bench.clock.advance(SECONDS)
     assert bench.networks() == (True, False)
-    assert written(events) == [f"{bench.file}: cannot be read: No such file or directory; the former list stays in use"]
+    assert written(events) == [
+        f"{bench.file}: cannot be read: No such file or directory; the previous list stays in use"
+    ]
 
 
 def test_unchanged_file_is_not_read(bench: Bench, events: list[LogEvent]) -> None:
@@ -221,7 +223,7 @@ def test_file_that_is_too_large_is_refused_once_and_not_read_again(
     for _ in range(3):
         bench.clock.advance(SECONDS)
     assert written(events) == [
-        f"{bench.file}: has more than 1 MiB, the most that is read; the former list stays in use"
+        f"{bench.file}: has more than 1 MiB, the most that is read; the previous list stays in use"
     ]
     assert tries == [str(bench.file)]
 
@@ -288,7 +290,7 @@ def test_file_that_could_not_be_read_is_tried_again(
             bench.clock.advance(SECONDS)
     assert bench.networks() == (True, False)
     assert written(events) == [
-        f"{bench.file}: cannot be read: Too many open files; the former list stays in use",
+        f"{bench.file}: cannot be read: Too many open files; the previous list stays in use",
     ]
     bench.clock.advance(SECONDS)
     assert bench.networks() == (False, True)
@@ -302,7 +304,7 @@ def test_too_wide_network_keeps_the_former_list_where_it_bans(bench: Bench, even
     (line,) = written(events)
     assert line == (
         f'{bench.file}:2: is "0.0.0.0/0", which holds more than a /8, the widest network that can be banned; '
-        "the former list stays in use"
+        "the previous list stays in use"
     )
 
 

@@ -21,7 +21,7 @@ def frontend(protocol: str, **changes: Any) -> dict[str, Any]:
 
 
 def prepared(**frontends: dict[str, Any]) -> Prepared:
-    """Frontends in clear with one backend."""
+    """Frontends without TLS with one backend."""
     return prepare(read(tls=MISSING, frontend=frontends, backend__dovecot=SERVERS))
 
 

@@ -129,7 +129,7 @@ def test_bad_file_is_logged_once(site: Site) -> None:
     (event,) = events
     assert formatEvent(event) == (
         f"certificate refused, profile other: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----)"
-        "; the one from before stays in use"
+        "; the previous one stays in use"
     )
 
 

@@ -147,7 +147,7 @@ def test_broken_list_is_reported_once_and_the_former_stays(
     assert connect(bench.server, showing(ALICE)).facts.verify == 0
     assert written(events) == [
         f"tls default: client-crl: {bench.crl}: has no revocation list (no -----BEGIN X509 CRL-----, and no DER); the "
-        "former file stays in use"
+        "previous file stays in use"
     ]
     bench.revoke(ALICE)
     bench.clock.advance(60)
@@ -220,8 +220,8 @@ def test_profile_that_asks_for_no_certificate_is_not_watched(bench: Bench) -> No
 
 
 def test_reload_afterwards_serves_what_is_on_disk(bench: Bench, connect: Connect) -> None:
-    former = bench.crl.read_bytes()
+    previous = bench.crl.read_bytes()
     bench.revoke(ALICE)
     bench.clock.advance(60)
-    bench.revoke(content=former)
+    bench.revoke(content=previous)
     assert connect(bench.serve(), showing(ALICE)).facts.verify == 0

@@ -91,14 +91,14 @@ def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: 
     bind: config.Bind = UnixBind(str(path))
     if kind != "unix":
         bind = InetBind(ip_address("127.0.0.1" if kind == "inet" else "::1"), port)
-    former, front = listening_on(bind)
-    (before,) = former.by_frontend([front])["a"]
+    previous, front = listening_on(bind)
+    (before,) = previous.by_frontend([front])["a"]
     with socket.socket(before.socket.family) as client:
         client.connect(before.socket.getsockname())
-        former.share(with_others=True)
-        sockets.source.offer(sock.dup() for sock in former.sockets)
+        previous.share(with_others=True)
+        sockets.source.offer(sock.dup() for sock in previous.sockets)
         sockets.bind([front])
-        former.close()
+        previous.close()
         (after,) = sockets.by_frontend([front])["a"]
         taken, _ = after.socket.accept()
         taken.close()

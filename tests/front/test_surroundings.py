@@ -122,7 +122,7 @@ def test_reload_keeps_a_list_that_is_broken(office: Path, from_office: Callable[
     assert is_refused(made)
     (warning,) = (one for one in made.warnings(datetime.now(UTC)) if "office" in one)
     assert warning.startswith(f"{office}:2: is ")
-    assert warning.endswith("; the former list stays in use")
+    assert warning.endswith("; the previous list stays in use")
 
 
 def test_list_that_a_reload_finds_broken_is_refused_until_one_finds_it_good(

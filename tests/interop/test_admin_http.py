@@ -262,10 +262,10 @@ def test_upgrade_takes_the_http_socket_over(
     http = Http(free_port())
     admin = {"socket": str(folder / "a.sock"), "http": f"127.0.0.1:{http.port}", "http-token-file": str(token)}
     configuration["admin"] = admin
-    former = front(configuration)
-    assert http.get("/api/v1/show/info").rows[0]["pid"] == former.process.pid
+    previous = front(configuration)
+    assert http.get("/api/v1/show/info").rows[0]["pid"] == previous.process.pid
     later = front(configuration, command=(sys.executable, "-m", "mailproxy", "run", "--take-over", "-c"))
-    former.wait_for_stop()
+    previous.wait_for_stop()
     assert http.get("/api/v1/show/info").rows[0]["pid"] == later.process.pid
 
 

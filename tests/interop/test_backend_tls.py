@@ -312,7 +312,7 @@ def test_server_that_wants_a_certificate_lets_nobody_in_without(
 # What Dovecot makes of it.
 
 
-def test_client_in_clear_counts_as_secured(
+def test_client_without_tls_counts_as_secured(
     front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: Table
 ) -> None:
     """Dovecot looks at our connection; so it is for the frontend to want TLS of its clients."""

@@ -137,7 +137,7 @@ class Site:
         assert self.backend.connections == []
 
     def connect(self, words: Words) -> socket.socket:
-        """A connection from its own address, which identifies its log line, since ports are reused."""
+        """A connection from its own address, which identifies its log line, because ports are reused."""
         return connect(self.ports[words.protocol], str(next(_sources)))
 
     def end(self, connection: socket.socket) -> tuple[bytes, Event]:

@@ -138,8 +138,7 @@ def test_bad_file_is_refused_with_one_line_and_the_old_one_stays(
     site.until_served(new)
     (event,) = site.front.all_events(event="certificate-refused")
     assert event["problem"] == (
-        f"{folder}/mail.pem: has a private key that does not belong to the certificate; "
-        "the one from before stays in use"
+        f"{folder}/mail.pem: has a private key that does not belong to the certificate; the previous one stays in use"
     )
 
 

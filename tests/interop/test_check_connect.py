@@ -78,7 +78,7 @@ def test_header_without_tls_lets_nobody_log_in(folder: Path, pki: Certificates, 
 
 def test_forgotten_offloader_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
     output = warnings(folder, pki, dovecot, {"tls": "none", "accept_proxy": ["127.0.0.1"]})
-    assert "imap in clear: refuses all logins (LOGINDISABLED): it treats clients as unsecured" in output
+    assert "imap without TLS: refuses all logins (LOGINDISABLED): it treats clients as unsecured" in output
     assert "tls-offloaded-by" in output
 
 

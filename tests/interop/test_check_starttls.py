@@ -14,10 +14,10 @@ from tests.interop.waiting import PATIENCE_SECONDS
 
 TIMEOUT = 15.0  # seconds; on a machine that has much else to do, a Dovecot may need some for an answer
 
-# Dovecot takes a client that has its own address for secure and lets it log in in clear.
+# Dovecot takes a client that has its own address for secure and lets it log in without TLS.
 _ELSEWHERE = "127.0.0.2"
 
-# Dovecot 2.3 reads the literals of a LOGIN in clear before it refuses it, so it asks for them.
+# Dovecot 2.3 reads the literals of a LOGIN in plaintext before it refuses it, so it asks for them.
 _WEAKNESSES = {"imap": {"clear-login-literal"}}
 
 _INJECTIONS = ("inject-", "half-command")
@@ -101,7 +101,7 @@ def test_backend_with_starttls_of_its_own_is_found_behind_mailproxy(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_client_that_may_stay_in_clear_meets_the_weaknesses_of_the_backend_alone(
+def test_client_that_may_stay_without_tls_meets_the_weaknesses_of_the_backend_alone(
     optional_ports: Ports, pki: Certificates, protocol: str
 ) -> None:
     assert _failed(optional_ports[protocol], protocol, pki) == _WEAKNESSES.get(protocol, set())

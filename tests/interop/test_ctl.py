@@ -147,7 +147,7 @@ def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
     certificate.write_bytes(b"")
     checked = check_against_running(ctl)
     (warning,) = checked.stderr.splitlines()
-    assert warning.endswith("; the one from before stays in use")
+    assert warning.endswith("; the previous one stays in use")
     assert checked.returncode == 0
     reloaded = ctl.output("reload").splitlines()
     assert f"{certificate}: " in reloaded[0]
@@ -172,7 +172,7 @@ def test_check_says_what_a_reload_says_of_a_list_that_breaks(
     reloaded = ctl.output("reload").splitlines()
     assert warning.endswith(reloaded[0].removeprefix("warning: "))
     (info,) = ctl.rows("show info")
-    assert f"{info['lists_refused'][0]}; the former list stays in use" in warning
+    assert f"{info['lists_refused'][0]}; the previous list stays in use" in warning
 
 
 def test_reload_says_what_it_changes_and_check_says_so_before(

@@ -186,7 +186,7 @@ def test_first_command_shows_both_truths(demo: Demo) -> None:
     done = run(command)
     assert WELCOME in done.stdout, done.stderr
     matched = demo.matched(r"client +127\.0\.0\.1:\d+ +127\.0\.0\.77:\d+\n(?:  \S.*\n)*")
-    assert re.search(r"encryption +none, in clear +TLSv1\.3, ", matched)
+    assert re.search(r"encryption +none, plaintext +TLSv1\.3, ", matched)
     assert re.search(r"certificate +none +alice, verified", matched)
 
 

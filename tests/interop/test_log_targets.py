@@ -188,7 +188,7 @@ def until_session(server: Server) -> dict[str, bytes]:
 
 
 def flood(port: int, count: int) -> None:
-    """Be a client that is served in clear, this number of times."""
+    """Be a client that is served without TLS, this number of times."""
     for _ in range(count):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             assert read_line(connection) == GREETING

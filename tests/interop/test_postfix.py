@@ -52,11 +52,11 @@ def test_message_is_delivered_and_the_client_is_known(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_message_in_clear_is_delivered_where_that_is_allowed(
+def test_message_without_tls_is_delivered_where_that_is_allowed(
     front: StartFront, pki: Certificates, postfix: Postfix, protocol: str
 ) -> None:
     port = start(front, pki, postfix, protocol, "starttls-optional")
-    subject = f"over {protocol} in clear".encode()
+    subject = f"over {protocol} in plaintext".encode()
     with Submission(connect(port, "127.0.0.62")) as smtp:
         smtp.sendmail("a@example.org", [f"bob@{DOMAIN}"], LETTER % subject)
     letter = postfix.delivered(lambda message: subject in message)

@@ -62,7 +62,7 @@ class Echo:
         self._pki = pki
 
     def session(self, version: ssl.TLSVersion | None) -> socket.socket:
-        """A connection, in clear without a version of TLS, on which the greeting has been read."""
+        """A connection, without TLS if there is no version of it, on which the greeting has been read."""
         if version is None:
             connection = connect(self._plain_port)
         else:

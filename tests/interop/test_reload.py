@@ -143,7 +143,7 @@ def test_folder_of_certificates_that_is_gone_serves_what_it_had_and_comes_back(
     certificates.rename(folder / "away")
     running.reload()
     (warning,) = running.events(event="warning")
-    assert "what was there before stays in use" in warning["warning"]
+    assert "the previous files stay in use" in warning["warning"]
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     (folder / "away").rename(certificates)

@@ -271,14 +271,14 @@ def test_reload_changes_rules_for_later_clients(front: StartFront, recorder: Sta
         }
 
     running = front(configuration())
-    with connect(port) as former, connect(port) as connection:
-        assert former.recv(4096) == connection.recv(4096)
+    with connect(port) as previous, connect(port) as connection:
+        assert previous.recv(4096) == connection.recv(4096)
         running.reload(configuration(refuse="permanent"))
         assert running.events(event="change", change="~ frontend imap: rule all changed")
         with connect(port) as later:
             assert until_end(later) == b"* BYE [NOPERM] Access denied\r\n"
-        former.sendall(b"still here")
-        assert former.recv(4096) == b"still here"
+        previous.sendall(b"still here")
+        assert previous.recv(4096) == b"still here"
     running.write(configuration(refuse="permanent", **{"if": {"source": "@missing.txt"}}))
     running.process.send(signal.SIGHUP)
     running.event(event="reload-refused")

@@ -30,7 +30,7 @@ def ports(module_front: StartFront, dovecot: Dovecot, pki: Certificates) -> Port
 # Every failed login has an address of its own: Dovecot delays those that come from the same one.
 
 
-def test_imap_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
+def test_imap_login_without_tls_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
     imap = Imap(connect(ports["imap"], "127.0.0.41"))
     client = imap.sock.getsockname()
     with pytest.raises(imaplib.IMAP4.error, match=r"\[PRIVACYREQUIRED\] Plaintext authentication disallowed"):
@@ -39,7 +39,7 @@ def test_imap_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Doveco
     assert "secured" not in dovecot.refused("imap", client)
 
 
-def test_pop3_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
+def test_pop3_login_without_tls_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
     pop3 = Pop3(connect(ports["pop3"], "127.0.0.42"))
     client = pop3.sock.getsockname()
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\] Plaintext authentication disallowed"):
@@ -48,7 +48,7 @@ def test_pop3_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Doveco
     assert "secured" not in dovecot.refused("pop3", client)
 
 
-def test_submission_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
+def test_submission_login_without_tls_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
     with Submission(connect(ports["submission"], "127.0.0.43")) as smtp:
         assert smtp.sock is not None
         client = smtp.sock.getsockname()
@@ -65,14 +65,14 @@ def test_submission_without_a_login_gets_the_answer_of_dovecot(ports: Ports) -> 
         assert smtp.mail("alice@example.org") == (530, b"5.7.0 Authentication required.")
 
 
-def test_lmtp_delivery_in_clear_shows_the_client(ports: Ports, dovecot: Dovecot) -> None:
+def test_lmtp_delivery_without_tls_shows_the_client(ports: Ports, dovecot: Dovecot) -> None:
     with Lmtp(connect(ports["lmtp"], "127.0.0.45")) as lmtp:
-        lmtp.sendmail("bob@example.org", [USER], LETTER % b"delivered in clear")
-    letter = dovecot.delivered(USER, lambda message: b"delivered in clear" in message)
+        lmtp.sendmail("bob@example.org", [USER], LETTER % b"delivered in plaintext")
+    letter = dovecot.delivered(USER, lambda message: b"delivered in plaintext" in message)
     assert b"Received: from client.test ([127.0.0.45])" in letter
 
 
-def test_managesieve_login_in_clear_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
+def test_managesieve_login_without_tls_is_refused_by_dovecot(ports: Ports, dovecot: Dovecot) -> None:
     sieve = ManageSieve(connect(ports["managesieve"], "127.0.0.46"))
     client = sieve.sock.getsockname()
     with pytest.raises(SieveRefused, match="NO"):
@@ -179,7 +179,7 @@ def test_literal_that_waits_for_its_continuation_gets_it_from_dovecot(ports: Por
         connection.sendall(b"%s {%d}\r\n" % (USER.encode(), len(PASSWORD)))
         assert read_line(connection).startswith(b"+ ")
         connection.sendall(b"%s\r\n2 NOOP\r\n" % PASSWORD.encode())
-        assert read_line(connection).startswith(b"* BAD [ALERT]")  # that the password was sent in clear
+        assert read_line(connection).startswith(b"* BAD [ALERT]")  # that the password was sent in plaintext
         assert read_line(connection).startswith(b"1 NO [PRIVACYREQUIRED]")
         assert read_line(connection).startswith(b"2 OK")
 
@@ -193,13 +193,13 @@ def test_header_says_tls_only_when_the_client_has_it(
     with connect(port) as connection:
         read_line(connection)
         connection.sendall(b"a LOGIN alice secret\r\n")
-        in_clear = headers.parse(backend.next().header).ssl
+        in_plaintext = headers.parse(backend.next().header).ssl
     with connect(port) as connection:
         read_line(connection)
         connection.sendall(b"a STARTTLS\r\n")
         assert read_line(connection).startswith(b"a OK ")
         with secure(connection, pki.client()):
             in_tls = headers.parse(backend.next().header).ssl
-    assert in_clear == headers.Ssl(client=0, verify=1, inner=())
+    assert in_plaintext == headers.Ssl(client=0, verify=1, inner=())
     assert in_tls is not None
     assert in_tls.client == 1

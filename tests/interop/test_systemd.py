@@ -109,14 +109,14 @@ def test_restart_refuses_nobody(
     configuration = {"workers": workers, "hard-stop-after": "1s", **configuration}
     unix = folder / "front.sock"
     configuration["frontend"]["front"]["bind"].append(str(unix))
-    former = systemd.start(front, configuration)
+    previous = systemd.start(front, configuration)
     assert set(systemd.store) == {
         f"bind AF_INET 127.0.0.1%3A{port}",
         f"bind AF_INET6 [%3A%3A1]%3A{port}",
         f"bind {unix}",
     }
-    former.terminate()
-    former.wait()
+    previous.terminate()
+    previous.wait()
     # Nobody accepts now; the kernel still does.
     early = [connect(port) for _ in range(WAITING)]
     with socket.socket(socket.AF_UNIX) as client:

@@ -55,7 +55,7 @@ def until_answers(admin: Path, later: Front) -> None:
     """Wait until the process that has taken over answers at the admin socket."""
 
     def is_there() -> bool:
-        with suppress(NoService):  # the former one has just closed it
+        with suppress(NoService):  # the previous one has just closed it
             return pid_at(admin) == later.process.pid
         return False
 
@@ -66,37 +66,37 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
     front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, port = configured
-    former = front(configuration)
+    previous = front(configuration)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         with Visits(port, pki.client(), GREETING, RATE) as visits:
             visits.until_more(RATE / 2)
             later = front(configuration, command=TAKE_OVER)
-            former.event(event="stopping")
+            previous.event(event="stopping")
             visits.until_more(RATE)
         assert visits.failures == []
         until_answers(admin, later)
         assert (folder / "front.sock").is_socket()
         connection.sendall(b"a NOOP\r\n")
         assert read_line(connection) == b"a NOOP\r\n"
-        assert former.process.is_alive
-    assert former.process.wait() == 0
-    assert former.events(event="handed-over")
+        assert previous.process.is_alive
+    assert previous.process.wait() == 0
+    assert previous.events(event="handed-over")
     assert (folder / "front.sock").is_socket()
     assert admin.is_socket()
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(folder / "front.sock"))
     later.event(event="taken-over")
     assert len(later.all_events(event="taken-over")) == 1
-    former.was_ended()
+    previous.was_ended()
 
 
 def test_wait_for_a_service_that_does_not_answer_is_reported(
     front: StartFront, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, _ = configured
-    former = front(configuration)
-    os.kill(former.process.pid, signal.SIGSTOP)
+    previous = front(configuration)
+    os.kill(previous.process.pid, signal.SIGSTOP)
     try:
         with launch(folder, configuration, TAKE_OVER) as process:
             words = f"waiting for the service behind {admin} to hand over its sockets\n"
@@ -104,7 +104,7 @@ def test_wait_for_a_service_that_does_not_answer_is_reported(
             process.terminate()
             process.wait()
     finally:
-        os.kill(former.process.pid, signal.SIGCONT)
+        os.kill(previous.process.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -121,7 +121,7 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
         "server": {name: {"address": f"127.0.0.1:{port}"} for name, port in ports.items()},
     }
     configuration |= {"workers": workers, "admin": {"socket": str(admin)}}
-    former = front(configuration)
+    previous = front(configuration)
     ctl = Ctl(admin)
     for command in (
         "check now recorder/dead",
@@ -143,8 +143,8 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
             assert read_line(connection) == GREETING
     with pytest.raises(ConnectionRefusedError):
         connect_tls(drained, pki.client())
-    until(lambda: not former.process.is_alive, "the end of the former process")
-    former.was_ended()
+    until(lambda: not previous.process.is_alive, "the end of the previous process")
+    previous.was_ended()
     ctl.output("enable frontend drained")
     with connect_tls(drained, pki.client()) as connection:
         assert read_line(connection) == GREETING
@@ -155,7 +155,7 @@ def test_process_that_cannot_take_over_leaves_the_former_alone(
     front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, port = configured
-    former = front(configuration)
+    previous = front(configuration)
     broken = folder / "broken"
     broken.mkdir()
     configuration["frontend"]["front"]["bind"].append(str(folder / "nowhere" / "front.sock"))
@@ -165,14 +165,14 @@ def test_process_that_cannot_take_over_leaves_the_former_alone(
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert (folder / "front.sock").is_socket()
-    assert pid_at(admin) == former.process.pid
+    assert pid_at(admin) == previous.process.pid
 
 
 def test_second_process_that_takes_over_at_the_same_time_is_refused(
     front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, port = configured
-    former = front(configuration)
+    previous = front(configuration)
     (folder / "late").mkdir()
     with connect_tls(port, pki.client()) as connection, Call(str(admin)) as first:
         assert read_line(connection) == GREETING
@@ -180,8 +180,8 @@ def test_second_process_that_takes_over_at_the_same_time_is_refused(
             pass
         with launch(folder / "late", configuration, TAKE_OVER) as second:
             assert second.wait() == 1
-            assert "another process is just taking over" in second.stderr
-    assert pid_at(admin) == former.process.pid
+            assert "another process is taking over right now" in second.stderr
+    assert pid_at(admin) == previous.process.pid
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
 
@@ -198,11 +198,11 @@ def test_former_process_ends_at_once_at_the_second_signal(
     front: StartFront, pki: Certificates, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, port = configured
-    former = front(configuration)
+    previous = front(configuration)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         front(configuration, command=TAKE_OVER)
-        former.event(event="stopping")
-        former.process.send(signal.SIGTERM)
-        assert former.process.wait() == 0
-    former.was_ended()
+        previous.event(event="stopping")
+        previous.process.send(signal.SIGTERM)
+        assert previous.process.wait() == 0
+    previous.was_ended()

@@ -1,4 +1,4 @@
-"""twisted.web behind a TCP balancer: the header in clear, then the client's TLS, with HAProxy and curl."""
+"""twisted.web behind a TCP balancer: the header in plaintext, then the client's TLS, with HAProxy and curl."""
 
 import re
 import subprocess

@@ -121,7 +121,7 @@ def test_listing_is_relayed_after_tls_without_what_is_not_for_clients() -> None:
     assert talk.receive(listing) == Greeting(is_accepted=True, relay=SIEVE + b'"VERSION" "1.0"\r\nOK "ready"\r\n')
 
 
-def test_listing_is_swallowed_for_a_client_in_clear() -> None:
+def test_listing_is_swallowed_for_a_client_without_tls() -> None:
     assert reader("managesieve", after_tls=False).receive(SIEVE + b"OK\r\n") == ACCEPTED
 
 

@@ -1,4 +1,4 @@
-"""Which capabilities invite a password in clear, and which no login at all."""
+"""Which capabilities invite a password without TLS, and which no login at all."""
 
 import pytest
 

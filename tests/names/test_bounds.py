@@ -99,7 +99,7 @@ def test_work_is_bounded(records: bytes) -> None:
         (b"\x01a" + pointer(BODY + 9) + b"\x01b\0", f"a pointer to {BODY + 9}, which is not before {BODY}"),
     ],
 )
-def test_circle_is_refused(name: bytes, complaint: str) -> None:
+def test_cycle_is_refused(name: bytes, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         check(answers(name + EMPTY), MAX_RECORDS)
 

@@ -66,7 +66,7 @@ def test_alias_that_the_answer_leaves_open_is_reported() -> None:
     assert read(reply.toStr(), 7, A) == Alias("elsewhere.example.net", 5)
 
 
-def test_circle_of_aliases_is_no_answer() -> None:
+def test_cycle_of_aliases_is_no_answer() -> None:
     reply = message(A, [cname("b.example.org"), cname(NAME, name="b.example.org")])
     with pytest.raises(NoAnswerError, match="more than 8 aliases"):
         read(reply.toStr(), 7, A)

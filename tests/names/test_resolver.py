@@ -115,7 +115,7 @@ class ResolverTests(TestCase):
         self.first.records = [cname("d1.example.net"), a(name="d1.example.net")]
         assert await self.ask(AAAA) == Denied("no AAAA records")
 
-    async def test_circle_of_aliases_ends(self) -> None:
+    async def test_cycle_of_aliases_ends(self) -> None:
         self.first.records = [cname("b.example.org"), cname(NAME, name="b.example.org")]
         assert await self.refusal(self.ask()) == "more than 8 aliases"
 

@@ -123,8 +123,8 @@ def test_queue_is_reported_by_the_latest_reading(bench: Bench) -> None:
     bench.pick(0)
     bench.wait(0)
     bench.backend(bench.workers[0])
-    former = bench.backends[0].pool
-    former.enqueue(Client(), b"", ())
+    previous = bench.backends[0].pool
+    previous.enqueue(Client(), b"", ())
     assert bench.backends[1].pool.queued == 0
 
 

@@ -218,7 +218,7 @@ def test_reload_fails_when_a_worker_cannot_take_it_up(bench: Bench, logged: Sequ
     bench.deliver(bench.workers[0], message.Unready(2, "no memory"))
     bench.deliver(bench.workers[1], message.Ready(2))
     assert isinstance(done[0].value, HalfReloaded)
-    assert str(done[0].value) == "worker 0 keeps the former configuration: no memory"
+    assert str(done[0].value) == "worker 0 keeps the previous configuration: no memory"
     assert "reloaded" not in kinds(logged)
 
 

@@ -161,12 +161,12 @@ def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logg
     bench.deliver(bench.played[0], Unready(1, "no memory"))
     bench.deliver(bench.played[1], Ready(1))
     assert bench.ready.called
-    assert lines(logged) == ["worker 0 keeps the former configuration: no memory"]
+    assert lines(logged) == ["worker 0 keeps the previous configuration: no memory"]
 
 
 def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
     bench.be_ready()
-    for expected in (("worker 0 keeps the former configuration: no memory",), ()):
+    for expected in (("worker 0 keeps the previous configuration: no memory",), ()):
         bench.number += 1
         read = bench.workers.read()
         bench.deliver(bench.played[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))

@@ -57,8 +57,8 @@ def arriving(**facts: Any) -> Client:
     return Client(**(dict.fromkeys(TLS_FIELDS, UNKNOWN) | facts))
 
 
-def in_clear(**facts: Any) -> Client:
-    """A client that stays in clear."""
+def without_tls(**facts: Any) -> Client:
+    """A client that stays without TLS."""
     nothing: dict[str, Any] = dict.fromkeys(TLS_FIELDS) | {"client_cn": (), "client_san": ()}
     return Client(**(nothing | facts))
 

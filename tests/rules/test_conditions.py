@@ -1,4 +1,4 @@
-"""Conditions: each key, true, false, and not known."""
+"""Conditions: each key, true, false, and undecided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailproxy.networks.network_list import ReadList
 from mailproxy.proxyprotocol import Tlv
 from mailproxy.rules.unknown import UNKNOWN
 from tests.config.builders import FOLDER
-from tests.rules.builders import Around, Client, arriving, in_clear, rules
+from tests.rules.builders import Around, Client, arriving, rules, without_tls
 
 PRINT = "ab" * 32
 NAME = Tlv(2, b"a.org")
@@ -96,8 +96,8 @@ def test_key_of_tls_is_not_known_before_it(condition: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("condition", TLS_KEYS)
 def test_key_of_tls_is_false_without_it(condition: dict[str, Any]) -> None:
-    assert truth(condition, in_clear()) is False
-    assert truth({"not": condition}, in_clear()) is True
+    assert truth(condition, without_tls()) is False
+    assert truth({"not": condition}, without_tls()) is True
 
 
 @pytest.mark.parametrize(

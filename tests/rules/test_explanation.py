@@ -7,7 +7,7 @@ import pytest
 from mailproxy.proxyprotocol import Tlv
 from mailproxy.rules.explanation import LONGEST_CONDITION, actions, condition_of, explain, missing
 from mailproxy.rules.unknown import UNKNOWN
-from tests.rules.builders import Around, Client, arriving, in_clear, rules
+from tests.rules.builders import Around, Client, arriving, rules, without_tls
 
 
 def test_each_rule_is_explained_until_one_decides() -> None:
@@ -18,12 +18,12 @@ def test_each_rule_is_explained_until_one_decides() -> None:
         {"refuse": "temporary"},
     )
     assert list(explain(made, Client())) == [
-        "rule others: is not true",
+        "rule others: does not match",
         "  port: 993 is 993",
         "  source: 10.1.2.3 is not one of 192.0.2.0/24, unix",
-        "rule 2: is true; label x, at most 1MiB/s",
+        "rule 2: matches; label x, at most 1MiB/s",
         "  sni: mail.example.org is *.example.org",
-        "rule office: is true; backend other, TLV 0xE5",
+        "rule office: matches; backend other, TLV 0xE5",
         "  source: 10.1.2.3 is 10.0.0.0/8",
         "decision: rule office: backend other; label x, TLV 0xE5, at most 1MiB/s",
     ]
@@ -34,13 +34,13 @@ def test_conditions_inside_are_explained() -> None:
         {"if": {"any": [{"port": 1}, {"all": [{"resumed": False}]}], "not": {"client-cn": "alice"}}, "accept": True}
     )
     assert list(explain(made, Client())) == [
-        "rule 1: is true; accept",
-        "  any[0]: is not true",
+        "rule 1: matches; accept",
+        "  any[0]: does not match",
         "    port: 993 is not 1",
-        "  any[1]: is true",
-        "    all[0]: is true",
+        "  any[1]: matches",
+        "    all[0]: matches",
         "      resumed: false is false",
-        "  not: the condition in it is not true",
+        "  not: the condition in it does not match",
         "    client-cn: none is not alice",
         "decision: rule 1: the frontend's backend",
     ]
@@ -49,10 +49,10 @@ def test_conditions_inside_are_explained() -> None:
 def test_rule_that_needs_more_facts_is_named() -> None:
     made = rules({"name": "mail", "if": {"sni": "mail.*"}, "backend": "other"}, {"refuse": "close"})
     assert list(explain(made, arriving())) == [
-        "rule mail: is not known",
-        "  sni: not known may be mail.*",
-        "rule 2: is true; close",
-        "decision: rule mail needs facts that are not given, so the decision is not known",
+        "rule mail: is undecided",
+        "  sni: not known, may be mail.*",
+        "rule 2: matches; close",
+        "decision: undecided; rule mail needs facts that are not stated",
     ]
 
 
@@ -85,24 +85,24 @@ def test_surroundings_are_shown() -> None:
     }
     made = rules({"if": condition, "accept": True}, around=around)
     assert list(explain(made, Client()))[:12] == [
-        "rule 1: is not true",
+        "rule 1: does not match",
         "  time: Mon 01:30 is Mon",
         "  banned: false is false",
         "  servers-up of other: 0 is under 1",
         "  source-connections: 3 is not over 20",
         "  source-rate: 30.5 is over 30/1m",
-        "  handshake-failures: not known may be over 10/10m",
+        "  handshake-failures: not known, may be over 10/10m",
         "  auth-failures: 12 is over 10/10m",
-        "  all[0]: is not known",
-        "    sessions of imaps: not known may be over 1",
-        "  all[1]: is not true",
+        "  all[0]: is undecided",
+        "    sessions of imaps: not known, may be over 1",
+        "  all[1]: does not match",
         "    sessions of dovecot: 7 is not under 5 and over 1",
     ]
 
 
 def test_clients_own_values_are_shown() -> None:
     condition = {"tlv": {"0xE5": "red"}, "source": "unix", "alpn": "imap", "client-san": ["a", "b"]}
-    client = in_clear(source=None, tlvs=(Tlv(0xE5, b"blue"), Tlv(0xE5, b"green")))
+    client = without_tls(source=None, tlvs=(Tlv(0xE5, b"blue"), Tlv(0xE5, b"green")))
     assert list(explain(rules({"if": condition, "accept": True}), client))[1:5] == [
         "  source: unix is unix",
         "  alpn: none is not imap",
@@ -111,10 +111,10 @@ def test_clients_own_values_are_shown() -> None:
     ]
     unknown = arriving(source=UNKNOWN, tlvs=UNKNOWN)
     assert list(explain(rules({"if": condition, "accept": True}), unknown))[1:5] == [
-        "  source: not known may be unix",
-        "  alpn: not known may be imap",
-        "  client-san: not known may be one of a, b",
-        "  tlv 0xE5: not known may be red",
+        "  source: not known, may be unix",
+        "  alpn: not known, may be imap",
+        "  client-san: not known, may be one of a, b",
+        "  tlv 0xE5: not known, may be red",
     ]
 
 

@@ -71,7 +71,7 @@ def test_tlv_is_stated_as_conditions_see_it(words: str, tlv: Tlv) -> None:
 
 
 @pytest.mark.parametrize(("words", "frontend"), [("tls=no", {}), ("", {"tls": "none"})])
-def test_client_in_clear_has_no_facts_of_tls(words: str, frontend: dict[str, str]) -> None:
+def test_client_without_tls_has_no_facts_of_tls(words: str, frontend: dict[str, str]) -> None:
     client, _ = facts(words, **frontend)
     assert {getattr(client, name) for name in TLS_FIELDS} == {None, ()}
 

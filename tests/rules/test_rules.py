@@ -18,7 +18,7 @@ from mailproxy.rules.rules import Rules
 from mailproxy.rules.unknown import UNKNOWN
 from tests.config.builders import FOLDER, read
 from tests.examples import examples
-from tests.rules.builders import TLS_FIELDS, Around, Client, arriving, in_clear, rules
+from tests.rules.builders import TLS_FIELDS, Around, Client, arriving, rules, without_tls
 
 TEN = {"source": "10.0.0.0/8"}
 OTHERS = {"source": "192.0.2.0/24"}
@@ -89,11 +89,11 @@ def test_rule_that_needs_tls_waits_for_it() -> None:
     assert (decision.label, decision.backend) == ("office", "other")
 
 
-def test_client_that_stays_in_clear_has_no_tls() -> None:
+def test_client_that_stays_without_tls_has_no_tls() -> None:
     made = rules({"if": MAIL, "backend": "other"}, {"refuse": "close"})
     pending = made.decide(arriving())
     assert isinstance(pending, Pending)
-    decision = made.decide(in_clear(), pending)
+    decision = made.decide(without_tls(), pending)
     assert isinstance(decision, Decision)
     assert decision.rule == "rule 2"
 
@@ -163,7 +163,7 @@ def test_decision_at_accept_is_never_contradicted_after_tls(
     whole = made.decide(Client(source=source, **tls))
     if isinstance(first, Decision):
         assert acts(first) == acts(whole)
-        assert acts(first) == acts(made.decide(in_clear(source=source)))
+        assert acts(first) == acts(made.decide(without_tls(source=source)))
 
 
 @examples(300)
@@ -188,7 +188,7 @@ def test_with_all_facts_every_client_has_a_decision(
         assert acts(partly) == acts(made.decide(Client(source=source, **tls)))
 
 
-@pytest.mark.parametrize("client", [Client(), in_clear(), arriving()])
+@pytest.mark.parametrize("client", [Client(), without_tls(), arriving()])
 def test_no_rules_decide_nothing(client: Client) -> None:
     assert rules().decide(client) is NOTHING
 
@@ -206,17 +206,17 @@ def test_rule_about_tls_is_left_out_where_nobody_has_it() -> None:
         ]
     )
     made = Rules(config.frontends[0].rules, Around(), has_tls=False)
-    decision = made.decide(in_clear())
+    decision = made.decide(without_tls())
     assert isinstance(decision, Decision)
     assert (decision.rule, decision.label, decision.matched) == ("rule 4", "clear", (2, 3))
 
 
 @examples(300)
 @given(RULES, SOURCES)
-def test_clients_in_clear_are_judged_alike_whether_others_may_have_tls(
+def test_clients_without_tls_are_judged_alike_whether_others_may_have_tls(
     tables: list[dict[str, Any]], source: bytes
 ) -> None:
-    client = in_clear(source=source)
+    client = without_tls(source=source)
     other = {"server": {"d1": {"address": "10.41.1.132:143"}}}
     config = read(backend__other=other, frontend__imaps__rule=tables)
     made = Rules(config.frontends[0].rules, Around(), has_tls=False)

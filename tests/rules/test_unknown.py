@@ -42,7 +42,7 @@ def test_negation_follows_de_morgan(truths: list[Truth]) -> None:
 
 @given(LISTS, LISTS)
 def test_what_is_known_stays_when_more_is_known(truths: list[Truth], later: list[Truth]) -> None:
-    """Each truth that is not known becomes any other; a result that was known does not change."""
+    """Each undecided truth becomes any other; a result that was decided does not change."""
     known = [truth if truth is not None else later[at % len(later)] for at, truth in enumerate(truths)]
     for combine in (all_of, any_of):
         before = combine(asking(*truths))(None)

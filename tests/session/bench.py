@@ -122,7 +122,7 @@ class Bench:
     """
     A running frontend; settings of frontend and backend are those of the configuration.
 
-    It is in clear unless `tls` is given. `each` has what the servers' settings have in common. A bug that is logged
+    It is without TLS unless `tls` is given. `each` has what the servers' settings have in common. A bug that is logged
     fails the test, unless it `expects_bugs`.
     """
 
@@ -280,7 +280,7 @@ class Bench:
         return sock
 
     def client(self, source: str | None = None) -> Peer:
-        """Connect a client in clear."""
+        """Connect a client without TLS."""
         peer = Peer(self.socket(source))
         self.peers.append(peer)
         return peer

@@ -38,6 +38,8 @@ def make(tmp_path: Path) -> Iterator[MakeBench]:
 
 @pytest.fixture(params=["clear", "tls", "tls-tls"])
 def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
-    """An IMAP frontend with one server and no PROXY header, in clear, with TLS, and with TLS to the server as well."""
+    """
+    An IMAP frontend with one server and no PROXY header, without TLS, with TLS, and with TLS to the server as well.
+    """
     server_tls = ServerTls(verify="none") if request.param == "tls-tls" else None
     return make(tls=request.param != "clear", server_tls=server_tls)

@@ -531,7 +531,7 @@ def test_received_common_name_with_a_comma_is_not_two_names(
     assert line["tlv_ssl_cn"] == shown
 
 
-def test_received_word_that_a_client_is_in_clear_is_logged(make: MakeBench) -> None:
+def test_received_word_that_a_client_is_without_tls_is_logged(make: MakeBench) -> None:
     header = Header.proxy(CLIENT, FRONT, (SslTlv(SslClient(0), 0).tlv(),))
     line = logged(make, header, log_tlvs=(TlvType.SSL, TlvType.ALPN))
     assert (line["tlv_ssl"], line["tlv_ssl_verify"]) == ("clear", 0)
@@ -564,7 +564,7 @@ def test_bug_while_a_header_is_read_ends_the_session(make: MakeBench, monkeypatc
     assert bench.over()["termination"] == "IR"
 
 
-def test_client_of_tls_is_no_peer_in_clear(make: MakeBench) -> None:
+def test_client_of_tls_is_no_peer_without_tls(make: MakeBench) -> None:
     """What a header says of its client is not what we negotiated: TLS is ours to tell."""
     bench = front(make, send_proxy="v2-ssl", tls=True)
     client = bench.tls_client(prefix=V2)

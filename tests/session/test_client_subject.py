@@ -58,7 +58,7 @@ def test_client_without_a_certificate_has_no_names() -> None:
 
 
 @pytest.mark.parametrize(("tls", "values"), [(UNKNOWN, {UNKNOWN}), (None, {None, ()})])
-def test_facts_of_tls_are_not_known_before_it_and_none_in_clear(tls: Unknown | None, values: set[object]) -> None:
+def test_facts_of_tls_are_not_known_before_it_and_none_without_tls(tls: Unknown | None, values: set[object]) -> None:
     client = subject(tls)
     assert {getattr(client, name) for name in TLS_FIELDS} == values
 

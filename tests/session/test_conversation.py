@@ -251,7 +251,7 @@ def test_our_own_refusal_answers_the_next_command_too(bench: Open) -> None:
     ("protocol", "command"),
     [("imap", b"a LOGIN b c\r\n"), ("pop3", b"USER a\r\n"), ("smtp", b"MAIL FROM:<a@b.test>\r\n")],
 )
-def test_refusal_answers_the_command_in_clear_that_wanted_a_server(bench: Open, protocol: str, command: bytes) -> None:
+def test_refusal_answers_the_plaintext_command_that_wanted_a_server(bench: Open, protocol: str, command: bytes) -> None:
     made = bench(mode="starttls-optional", protocol=protocol, send_proxy="v2")
     client = greeted(made)
     client.send(command)
@@ -269,7 +269,7 @@ def test_what_was_learned_is_announced_to_the_next_client(bench: Open) -> None:
     assert b"AUTH=" not in client.data
 
 
-def test_optional_client_in_clear_is_handed_over_with_its_command(bench: Open) -> None:
+def test_optional_client_without_tls_is_handed_over_with_its_command(bench: Open) -> None:
     made = bench(mode="starttls-optional", send_proxy="v2-ssl")
     client = greeted(made)
     client.send(b"a NOOP\r\nb LOGIN alice {6}\r\n")
@@ -310,7 +310,7 @@ def test_optional_client_may_still_ask_for_tls(bench: Open) -> None:
     assert ssl.client == 1
 
 
-def test_optional_client_in_clear_that_ends_its_direction_gets_its_answers(bench: Open) -> None:
+def test_optional_client_without_tls_that_ends_its_direction_gets_its_answers(bench: Open) -> None:
     made = bench(mode="starttls-optional")
     client = greeted(made)
     client.send(b"b LOGIN alice secret\r\n")
@@ -323,7 +323,7 @@ def test_optional_client_in_clear_that_ends_its_direction_gets_its_answers(bench
     made.until(lambda: client.data == b"b OK done\r\n")
 
 
-def test_optional_client_in_clear_that_breaks_off_after_its_command_is_lost(bench: Open) -> None:
+def test_optional_client_without_tls_that_breaks_off_after_its_command_is_lost(bench: Open) -> None:
     made = bench(mode="starttls-optional")
     client = greeted(made)
     client.send(b"b LOGIN alice secret\r\n")

@@ -283,7 +283,7 @@ def test_what_the_client_has_just_said_does_not_cost_it_the_goodbye(make: MakeBe
     check_ended_at_once(bench, client, BYE)
 
 
-def test_client_that_waits_for_tls_gets_nothing_in_clear(make: MakeBench) -> None:
+def test_client_that_waits_for_tls_gets_nothing_in_plaintext(make: MakeBench) -> None:
     bench = make(tls=True, mode="starttls")
     client = bench.client()
     client.send(b"a STARTTLS\r\n")

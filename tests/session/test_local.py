@@ -132,7 +132,7 @@ def test_version_1_has_no_local(make: MakeBench) -> None:
 
 def test_login_before_starttls_is_handed_over(make: MakeBench) -> None:
     bench = front(make, mode="starttls-optional", tls=True, capabilities=("IMAP4rev1",))
-    client = visit_in_clear(bench)
+    client = visit_without_tls(bench)
     client.send(b"a login me secret\r\n")
     server = bench.server.accept(GREETING)
     bench.until(lambda: server.data)
@@ -141,7 +141,7 @@ def test_login_before_starttls_is_handed_over(make: MakeBench) -> None:
 
 def test_greeting_before_starttls_costs_no_server(make: MakeBench) -> None:
     bench = front(make, mode="starttls", tls=True, capabilities=("IMAP4rev1",))
-    client = visit_in_clear(bench)
+    client = visit_without_tls(bench)
     client.send(b"a logout\r\n")
     bench.until(lambda: client.fin)
     client.end()
@@ -150,7 +150,7 @@ def test_greeting_before_starttls_costs_no_server(make: MakeBench) -> None:
     assert not bench.server.is_asked
 
 
-def visit_in_clear(bench: Bench) -> Peer:
+def visit_without_tls(bench: Bench) -> Peer:
     """Connect with a header and read our greeting."""
     client = bench.client()
     client.send(LOCAL)

@@ -14,7 +14,7 @@ from tests.session.conftest import MakeBench
 from tests.session.test_arrival import CLIENT, ELSEWHERE, FRONT, HERE, V1, V2
 
 ON_TLS = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"TLSv1.3"),))
-IN_CLEAR = SslTlv(SslClient(0), 0)
+WITHOUT_TLS = SslTlv(SslClient(0), 0)
 UNKNOWN_TLS = SslTlv(SslClient.SSL, 1)
 """On TLS of which nothing is known."""
 
@@ -63,7 +63,7 @@ def test_client_of_a_unix_socket_is_on_tls(make: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("networks", [(), ELSEWHERE, ("unix",)], ids=["nobody", "elsewhere", "unix"])
-def test_client_from_elsewhere_is_in_clear(make: MakeBench, networks: Any) -> None:
+def test_client_from_elsewhere_is_without_tls(make: MakeBench, networks: Any) -> None:
     ssl, line = reported(front(make, accept_proxy=HERE, tls_offloaded_by=networks), V1)
     assert ssl == SslTlv(SslClient(0), 1)
     assert "tls" not in line
@@ -74,8 +74,8 @@ def test_address_of_the_header_does_not_count(make: MakeBench) -> None:
     assert ssl == SslTlv(SslClient(0), 1)
 
 
-def test_header_that_says_in_clear_is_believed(make: MakeBench) -> None:
-    ssl, line = reported(front(make, accept_proxy=HERE), with_ssl(IN_CLEAR))
+def test_header_that_says_without_tls_is_believed(make: MakeBench) -> None:
+    ssl, line = reported(front(make, accept_proxy=HERE), with_ssl(WITHOUT_TLS))
     assert ssl == SslTlv(SslClient(0), 1)
     assert "tls" not in line
 
@@ -93,7 +93,7 @@ def test_proxy_s_own_connection_is_no_client_on_tls(make: MakeBench) -> None:
     assert "tls" not in line
 
 
-@pytest.mark.parametrize(("value", "tls"), [(ON_TLS, "passed"), (IN_CLEAR, None)])
+@pytest.mark.parametrize(("value", "tls"), [(ON_TLS, "passed"), (WITHOUT_TLS, None)])
 def test_tls_that_is_passed_on_is_logged(make: MakeBench, value: SslTlv, tls: str | None) -> None:
     bench = make(send_proxy="v2-ssl", accept_proxy=HERE, backend={"pass_tlvs": (0x20,)})
     ssl, line = reported(bench, with_ssl(value))
@@ -137,8 +137,8 @@ def test_nothing_is_missing_where_no_facts_are_wanted(make: MakeBench, send_prox
     assert warnings(bench) == []
 
 
-def test_word_that_a_client_is_in_clear_is_not_missed(make: MakeBench) -> None:
+def test_word_that_a_client_is_without_tls_is_not_missed(make: MakeBench) -> None:
     bench = make(send_proxy="v2-ssl", accept_proxy=HERE, tls=True)
-    _, line = reported(bench, with_ssl(IN_CLEAR))
+    _, line = reported(bench, with_ssl(WITHOUT_TLS))
     assert "left_out" not in line
     assert warnings(bench) == []

@@ -412,7 +412,7 @@ def test_abort_ends_the_wait(bench: Bench) -> None:
 
 
 def test_turn_of_a_server_that_refuses_leads_on_to_the_next(make: MakeBench) -> None:
-    """With a header, a server on the same machine refuses before the former client's connection is closed."""
+    """With a header, a server on the same machine refuses before the previous client's connection is closed."""
     bench = make(each=ONE_PLACE, queue=QUEUE, send_proxy="v1", backend={"retries": 0})
     first, server = bench.relay()
     others = [waiting(bench) for _ in range(300)]

@@ -32,7 +32,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 # At accept.
 
 
-def test_client_in_clear_is_refused_in_words_at_accept(opened: Open) -> None:
+def test_client_without_tls_is_refused_in_words_at_accept(opened: Open) -> None:
     bench = opened({"name": "here", "if": HERE, "refuse": "temporary"})
     client = bench.client()
     bench.until(lambda: client.fin)
@@ -142,7 +142,7 @@ def test_refusal_after_starttls_answers_the_first_command(opened: Open) -> None:
     assert client.data == b"-ERR [SYS/PERM] Access denied\r\n"
 
 
-def test_client_that_stays_in_clear_has_no_tls_facts(opened: Open) -> None:
+def test_client_that_stays_without_tls_has_no_tls_facts(opened: Open) -> None:
     bench = opened({"if": {"not": {"tls-version": "1.3"}}, "refuse": "temporary"}, tls=True, mode="starttls-optional")
     client = bench.client()
     bench.until(lambda: client.data)

@@ -78,7 +78,7 @@ def test_flood_from_many_addresses_has_few_lines(flood: Flood) -> None:
     assert flood.sums() == [("banned", 2 * MAX_SOURCES - MAX_LINES, MAX_SOURCES + 1)]
 
 
-@pytest.mark.parametrize(("sources", "words"), [(1, "one address or more"), (2, "at least 2 addresses")])
+@pytest.mark.parametrize(("sources", "words"), [(1, "at least one address"), (2, "at least 2 addresses")])
 def test_sum_has_the_sources_in_words(flood: Flood, sources: int, words: str) -> None:
     for number in range(sources):
         flood.come(LINES_PER_SOURCE + 1, f"192.0.2.{number}")

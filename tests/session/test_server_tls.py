@@ -39,7 +39,7 @@ def refused(bench: Bench) -> str:
     return str(line["reason"])
 
 
-def test_client_in_clear_speaks_with_a_server_on_tls(make: MakeBench, trust: ServerTls) -> None:
+def test_client_without_tls_speaks_with_a_server_on_tls(make: MakeBench, trust: ServerTls) -> None:
     bench = make(server_tls=trust)
     client, server = bench.relay()
     client.send(b"a login\r\n")

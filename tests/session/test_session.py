@@ -506,7 +506,7 @@ def test_header_is_the_first_that_the_server_gets(make: MakeBench) -> None:
     assert server.data == b""
 
 
-def test_client_in_clear_is_reported_as_such(make: MakeBench) -> None:
+def test_client_without_tls_is_reported_as_such(make: MakeBench) -> None:
     bench = make(send_proxy="v2-ssl")
     bench.client()
     server = bench.server.accept()

@@ -547,14 +547,14 @@ def test_server_goes_with_its_last_connection() -> None:
 
 
 def test_server_keeps_the_ticket_keys_of_one_that_is_gone(connect: Connect) -> None:
-    former, context = tls_server(), client_context()
-    first = Connection(former, context)
+    previous, context = tls_server(), client_context()
+    first = Connection(previous, context)
     session = first.client.tls.session
     first.close()
     groups = group_certificates((certificate(NAME), certificate("other.example.org")))
-    server = TlsServer(TlsProfile(name="default", certificates=()), groups, keys_of=former)
-    gone = ref(former)
-    del first, former
+    server = TlsServer(TlsProfile(name="default", certificates=()), groups, keys_of=previous)
+    gone = ref(previous)
+    del first, previous
     assert gone() is None
     assert connect(server, context, session=session).facts.resumed
     assert connect(server, server_name="other.example.org").facts.server_name == "other.example.org"

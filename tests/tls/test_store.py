@@ -160,7 +160,7 @@ def test_certificate_that_stays_is_the_same_value(site: Site) -> None:
 def test_bad_file_is_refused_with_one_line_and_the_old_one_stays(site: Site, pem: bytes, reason: str) -> None:
     served = site.served
     site.write("a.pem", pem)
-    assert site.complaints() == [f"{site.folder}/a.pem: {reason}; the one from before stays in use"]
+    assert site.complaints() == [f"{site.folder}/a.pem: {reason}; the previous one stays in use"]
     assert site.complaints() == []
     assert site.served == served
 
@@ -257,7 +257,7 @@ def test_certificate_that_openssl_refuses_is_left_out(site: Site) -> None:
         return f"no {certificate.names[0]} in {profile}"
 
     (complaint,) = site.look(objection=objection).complaints
-    assert str(complaint) == f"{site.folder}/a.pem: no a in default; the one from before stays in use"
+    assert str(complaint) == f"{site.folder}/a.pem: no a in default; the previous one stays in use"
     assert site.look(objection=objection).complaints == ()
     assert site.served == served
 
@@ -312,7 +312,7 @@ def test_deleted_folder_keeps_its_certificates_until_it_is_back(tmp_path: Path) 
     site.start()
     served = site.served
     shutil.move(site.folder, tmp_path / "away")
-    problem = f"{site.folder}/*/: matches nothing that this user can see; what was there before stays in use"
+    problem = f"{site.folder}/*/: matches nothing that this user can see; the previous files stay in use"
     assert site.complaints() == [problem]
     assert site.complaints() == []
     assert site.served == served
@@ -330,7 +330,7 @@ def test_named_file_that_is_gone_stays(tmp_path: Path) -> None:
     site.start()
     served = site.served
     (tmp_path / "a.pem").unlink()
-    assert site.complaints() == [f"{tmp_path}/a.pem: does not exist; what was there before stays in use"]
+    assert site.complaints() == [f"{tmp_path}/a.pem: does not exist; the previous files stay in use"]
     assert site.served == served
 
 

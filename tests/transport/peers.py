@@ -15,7 +15,7 @@ _HEADER_START = 16
 
 class Peer:
     """
-    One end of a connection in clear.
+    One end of a connection without TLS.
 
     It reads all there is whenever it is told to `pull`, unless `reading` is False. `data` is what has come, `fin` and
     `reset` are how it ended.
@@ -178,7 +178,7 @@ class TlsPeer(Peer):
 
 class TlsServerPeer(TlsPeer):
     """
-    A TLS server on a connection, which may begin with a PROXY header of version 2, in clear.
+    A TLS server on a connection, which may begin with a PROXY header of version 2, in plaintext.
 
     `header` is what came before the first byte of TLS, `sent` is the first flight of TLS that it sent.
     """

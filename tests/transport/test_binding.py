@@ -42,9 +42,9 @@ def test_unix_socket_is_listened_on(bound: Keep, tmp_path: Path) -> None:
 
 def test_stale_unix_socket_is_replaced(bound: Keep, tmp_path: Path) -> None:
     path = str(tmp_path / "front.sock")
-    with socket.socket(socket.AF_UNIX) as former:
-        former.bind(path)
-        former.listen()
+    with socket.socket(socket.AF_UNIX) as previous:
+        previous.bind(path)
+        previous.listen()
     made = bound(bind_unix(path))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)

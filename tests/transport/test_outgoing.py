@@ -140,7 +140,7 @@ def attempt(tmp_path: Path) -> Iterator[Attempt]:
         assert made.stream is None or made.error is None
 
 
-# In clear.
+# Without TLS.
 
 
 def test_server_is_reached_with_the_header(attempt: Attempt) -> None:
@@ -232,14 +232,14 @@ def test_event_of_the_descriptor_s_former_connection_reaches_nobody(attempt: Att
 # TLS.
 
 
-def test_header_goes_in_clear_before_tls(attempt: Attempt) -> None:
+def test_header_goes_in_plaintext_before_tls(attempt: Attempt) -> None:
     server = attempt.shake_hands()
     assert server.header == HEADER
     server.send(b"* OK ready\r\n")
     attempt.until(lambda: attempt.words == b"* OK ready\r\n")
 
 
-def test_made_header_goes_in_clear_before_tls(attempt: Attempt) -> None:
+def test_made_header_goes_in_plaintext_before_tls(attempt: Attempt) -> None:
     attempt.begin(lambda sock: HEADER, client_tls())
     server = attempt.accept_tls()
     attempt.until(lambda: attempt.stream)

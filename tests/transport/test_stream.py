@@ -1,4 +1,4 @@
-"""Streams in a relay, in clear and with TLS, over real sockets."""
+"""Streams in a relay, without TLS and with it, over real sockets."""
 
 from __future__ import annotations
 

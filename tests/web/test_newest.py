@@ -84,7 +84,7 @@ def test_sum_of_a_worker_is_an_event_as_well() -> None:
         clock.advance(INTERVAL_SECONDS)
     workers.publish(event_of(events[-1]))
     assert [one.words for one in newest.kept] == [
-        "frontend imaps: 7 more in 10 s, from one address or more: source-rate"
+        "frontend imaps: 7 more in 10 s, from at least one address: source-rate"
     ]
     newest.stop()
     assert watched == [True, False]

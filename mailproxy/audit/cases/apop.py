@@ -1,4 +1,4 @@
-"""APOP's timestamp in a greeting in clear: worth a note only, since RFC 1939 requires it."""
+"""APOP's timestamp in a greeting in plaintext: worth a note only, because RFC 1939 requires it."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

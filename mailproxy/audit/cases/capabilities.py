@@ -1,4 +1,4 @@
-"""Capabilities must be announced again inside TLS: those in clear may come from an attacker."""
+"""Capabilities must be announced again inside TLS: those before TLS may come from an attacker."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -11,7 +11,7 @@ _STILL_DISABLED = b"LOGINDISABLED"
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("capabilities-kept", "Capabilities announced in clear stay in force inside TLS.", _check),)
+    return (Case("capabilities-kept", "Capabilities announced in plaintext stay in force inside TLS.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:
@@ -25,7 +25,7 @@ def _check(server: Server, honest: Honest) -> Finding:
             Verdict.VULNERABLE, sent, "(no listing)", "the server must send it unasked (RFC 5804, section 2.2)"
         )
     if before.starttls and before.words == after.words:
-        return Finding(Verdict.VULNERABLE, sent, "the same as in clear")
+        return Finding(Verdict.VULNERABLE, sent, "the same as before TLS")
     if _STILL_DISABLED in after.words:
         return Finding(Verdict.VULNERABLE, sent, shown(_STILL_DISABLED))
     return Finding(Verdict.OK, sent, "announced again")

@@ -1,4 +1,4 @@
-"""A failed handshake must end the connection: STARTTLS is there to prevent a dialogue in clear."""
+"""A failed handshake must end the connection: STARTTLS is there to prevent a dialogue in plaintext."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -12,7 +12,7 @@ _GARBAGE = b"this is no ClientHello\r\n"
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("failed-handshake", "After a failed handshake the dialogue continues in clear.", _check),)
+    return (Case("failed-handshake", "After a failed handshake the dialogue continues without TLS.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:

@@ -1,4 +1,6 @@
-"""Half a command in clear, which the client's first bytes inside TLS complete: the variant that steals credentials."""
+"""
+Half a command in plaintext, which the client's first bytes inside TLS complete: the variant that steals credentials.
+"""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -10,7 +12,7 @@ from mailproxy.audit.server import Server, reply_text
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("half-command", "Bytes sent in clear become the beginning of a command inside TLS.", _check),)
+    return (Case("half-command", "Bytes sent in plaintext become the beginning of a command inside TLS.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:
@@ -23,7 +25,7 @@ def _check(server: Server, honest: Honest) -> Finding:
             return Finding(Verdict.NO_ANSWER if kind is Kind.SILENT else Verdict.OK, sent, reply_text(reply))
         handshake = connection.handshake()
         if handshake.plaintext:
-            return Finding(Verdict.VULNERABLE, sent, shown(handshake.plaintext), "in clear, after STARTTLS")
+            return Finding(Verdict.VULNERABLE, sent, shown(handshake.plaintext), "in plaintext, after STARTTLS")
         if not handshake.is_up:
             return Finding(Verdict.OK, sent, f"(no TLS: {handshake.problem})")
         server.listing(connection)

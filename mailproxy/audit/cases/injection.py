@@ -1,5 +1,5 @@
 """
-Commands in clear that reach the server around STARTTLS and are answered or executed inside TLS.
+Commands in plaintext that reach the server around STARTTLS and are answered or executed inside TLS.
 
 CVE-2011-0411 (Postfix) and its many relatives: bytes that were read together with STARTTLS stay in the buffer, and
 after the handshake the server takes them for the client's. So an attacker can begin a command that includes the
@@ -21,8 +21,8 @@ from mailproxy.audit.tls import Handshake
 _Inject = Callable[[Connection, Dialect, Command], Reply | Handshake]
 """Tries it, and returns the answer to STARTTLS if it is a refusal, else the handshake."""
 
-_ANSWERED = "A command that was sent in clear is answered inside TLS, or in clear after STARTTLS."
-_EXECUTED = "A command that was sent in clear is executed inside TLS."
+_ANSWERED = "A command that was sent in plaintext is answered inside TLS, or in plaintext after STARTTLS."
+_EXECUTED = "A command that was sent in plaintext is executed inside TLS."
 
 _IGNORED = "(ignored)"
 _CLOSED = "(closed inside TLS)"
@@ -74,7 +74,7 @@ def _check(inject: _Inject, command: Command, sent: str, server: Server, honest:
             is_silent = server.dialect.kind(outcome) is Kind.SILENT
             return Finding(Verdict.NO_ANSWER if is_silent else Verdict.OK, sent, reply_text(outcome))
         if outcome.plaintext:
-            return Finding(Verdict.VULNERABLE, sent, shown(outcome.plaintext), "in clear, after STARTTLS")
+            return Finding(Verdict.VULNERABLE, sent, shown(outcome.plaintext), "in plaintext, after STARTTLS")
         if not outcome.is_up:
             return Finding(Verdict.OK, sent, f"(no TLS: {outcome.problem})")
         statuses = server.dialect.statuses(server.aftermath(connection))

@@ -18,7 +18,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     def check(server: Server, honest: Honest) -> Finding:
         return _check(transaction, server)
 
-    return (Case("hello-kept", "The server takes an EHLO name sent in clear for the client's.", check),)
+    return (Case("hello-kept", "The server takes an EHLO name sent in plaintext for the client's.", check),)
 
 
 def _check(transaction: Transaction, server: Server) -> Finding:

@@ -1,4 +1,4 @@
-"""A login in clear must not outlive STARTTLS: the client would work in an attacker's account (session fixation)."""
+"""A login without TLS must not outlive STARTTLS: the client would work in an attacker's account (session fixation)."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.cases.login import has_looked
@@ -25,7 +25,7 @@ def _check(server: Server, honest: Honest) -> Finding:
                     return Finding(Verdict.NO_ANSWER, sent, reply_text(login))
                 if has_looked(dialect, login):
                     return Finding(Verdict.NOT_APPLICABLE, sent, reply_text(login), "needs real credentials")
-                return Finding(Verdict.OK, sent, reply_text(login), "no login in clear")
+                return Finding(Verdict.OK, sent, reply_text(login), "no login without TLS")
         starttls = connection.ask(dialect.starttls)
         if dialect.kind(starttls) is not Kind.YES:
             return Finding(Verdict.OK, sent, reply_text(starttls), "no STARTTLS after a login")

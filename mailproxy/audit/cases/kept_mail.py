@@ -23,7 +23,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     def check(server: Server, honest: Honest) -> Finding:
         return _check(transaction, server)
 
-    return (Case("mail-kept", "The server takes a sender given in clear for the client's.", check),)
+    return (Case("mail-kept", "The server takes a sender given in plaintext for the client's.", check),)
 
 
 def _check(transaction: Transaction, server: Server) -> Finding:
@@ -32,7 +32,7 @@ def _check(transaction: Transaction, server: Server) -> Finding:
     with server.greeted() as connection:
         begun = connection.ask(transaction.mail)
         if dialect.kind(begun) is not Kind.YES:
-            return Finding(Verdict.OK, sent, reply_text(begun), "no mail in clear")
+            return Finding(Verdict.OK, sent, reply_text(begun), "no mail without TLS")
         refused = connection.ask(dialect.starttls)
         if dialect.kind(refused) is not Kind.YES:
             return Finding(Verdict.OK, sent, reply_text(refused), "no STARTTLS within a transaction")

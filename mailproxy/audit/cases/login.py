@@ -1,4 +1,6 @@
-"""Logins in clear must be refused before the server asks for a secret, and without checking one that came unasked."""
+"""
+Logins without TLS must be refused before the server asks for a secret, and without checking one that came unasked.
+"""
 
 import re
 from functools import partial
@@ -25,7 +27,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     return tuple(
         Case(
             f"clear-{login.name}",
-            "The server accepts a login in clear: an attacker who removes STARTTLS can read passwords.",
+            "The server accepts a login without TLS: an attacker who removes STARTTLS can read passwords.",
             partial(_check, login),
             needs_tls=False,
         )

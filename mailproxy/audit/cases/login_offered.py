@@ -1,4 +1,4 @@
-"""Logins must not be offered in clear: a client uses one if an attacker removes STARTTLS."""
+"""Logins must not be offered in plaintext: a client uses one if an attacker removes STARTTLS."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -25,7 +25,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     return (
         Case(
             "login-offered",
-            "Clients send passwords in clear when an attacker removes STARTTLS.",
+            "Clients send passwords in plaintext when an attacker removes STARTTLS.",
             _check,
             needs_tls=False,
         ),

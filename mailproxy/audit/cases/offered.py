@@ -1,4 +1,4 @@
-"""STARTTLS must be offered: a client that does not see it continues in clear."""
+"""STARTTLS must be offered: a client that does not see it continues without TLS."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -11,7 +11,10 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
     return (
         Case(
-            "starttls-offered", "Clients that use TLS only when it is offered stay in clear.", _check, needs_tls=False
+            "starttls-offered",
+            "Clients that use TLS only when it is offered stay without TLS.",
+            _check,
+            needs_tls=False,
         ),
     )
 

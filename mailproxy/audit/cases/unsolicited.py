@@ -13,7 +13,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     return (
         Case(
             "unsolicited",
-            "Bytes in clear after the answer to STARTTLS, as in response injection.",
+            "Bytes in plaintext after the answer to STARTTLS, as in response injection.",
             _check,
             needs_tls=False,
         ),

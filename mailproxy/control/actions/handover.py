@@ -31,7 +31,7 @@ class Handover:
         if running.stop.has_begun:
             raise BadCommand("the service is already stopping, and has no listening sockets")
         if running.succession.is_under_way:
-            raise BadCommand("the service is just taking over from another process; try again when that has left")
+            raise BadCommand("the service is taking over from another process right now; try again when that has left")
         if running.drains.draining:
             # When that drain is over, it also closes the sockets that the other process has.
             raise BadCommand("a frontend is just being drained; try again in a second")
@@ -52,7 +52,8 @@ class Handover:
 
     def _check_taker(self, who: str = "") -> None:
         if self._taker not in ("", who):
-            raise BadCommand(f"another process is just taking over: the sockets were sent on request {self._taker}")
+            sent = f"the sockets were sent on request {self._taker}"
+            raise BadCommand(f"another process is taking over right now: {sent}")
 
     def leave(self, context: Context) -> Answer:
         """Stop, after another process has the sockets."""

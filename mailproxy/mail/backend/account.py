@@ -82,7 +82,7 @@ def quoted(text: bytes) -> bytes:
 
 def secretly(talk: Talk[None], account: Account) -> Talk[None]:
     """
-    Have a talk whose failures do not show the password; incomplete lines are left out, since they may end with a part
+    Have a talk whose failures do not show the password; incomplete lines are left out, because they may end with a part
     of it.
     """
     try:

@@ -56,7 +56,7 @@ def _look() -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Quit; refuse any error, since QUIT is always known."""
+    """Quit; refuse any error, because QUIT is always known."""
     line = yield from exchange_last(b"QUIT\r\n", "QUIT", "+OK")
     if line.upper().startswith(_TROUBLE):
         raise Unexpected("QUIT", "+OK", line)

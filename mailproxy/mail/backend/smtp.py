@@ -123,7 +123,7 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
 
 
 def part() -> Talk[None]:
-    """Quit; refuse any error, since QUIT is always known."""
+    """Quit; refuse any error, because QUIT is always known."""
     line = yield from exchange_last(b"QUIT\r\n", "QUIT", "221")
     if line.startswith(b"5"):
         raise Misunderstood("QUIT", "221", line)

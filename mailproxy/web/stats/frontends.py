@@ -30,7 +30,7 @@ def frontends(snapshot: Snapshot) -> Markup:
 
 def _row(one: FrontendStatus) -> Markup:
     places: Child = [tag("span", address, class_="place") for address in one.listens] or NOTHING
-    tls = {"implicit": "TLS", "starttls": "STARTTLS", "starttls-optional": "STARTTLS, optional", "none": "in clear"}
+    tls = {"implicit": "TLS", "starttls": "STARTTLS", "starttls-optional": "STARTTLS, optional", "none": "without TLS"}
     return tag(
         "tr",
         tag(

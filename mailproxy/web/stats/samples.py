@@ -72,10 +72,10 @@ class Samples:
         """The refusals of each frontend by the second, over `SURGE_SECONDS`."""
         if not self._refusals:
             return {}
-        (then, former), (now, latest) = self._refusals[0], self._refusals[-1]
+        (then, previous), (now, latest) = self._refusals[0], self._refusals[-1]
         seconds = max(now - then, 1.0)
         # A frontend that a reload has added begins at 0.
-        return {name: max(count - former.get(name, 0), 0) / seconds for name, count in latest.items()}
+        return {name: max(count - previous.get(name, 0), 0) / seconds for name, count in latest.items()}
 
     def start(self) -> None:
         """Begin."""

@@ -12,7 +12,7 @@ NOTHING = tag("span", "–", class_="none")
 
 
 def state(word: str, note: str = "") -> Markup:
-    """Write a state, in colour and as a word, since not everybody sees colours."""
+    """Write a state, in colour and as a word, because not everybody sees colours."""
     return tag("span", f"{word}{f' ({note})' if note else ''}", class_=f"state {severity_of(word)}")
 
 
