@@ -31,7 +31,7 @@ from mailproxy.checks.agent_words import AgentReply, read_words
         (b"#down", AgentReply(reason="down")),
     ],
 )
-def test_words_are_read(line: bytes, reply: AgentReply) -> None:
+def test_each_word_of_an_agent_sets_its_part_of_the_reply(line: bytes, reply: AgentReply) -> None:
     assert read_words(line) == reply
 
 

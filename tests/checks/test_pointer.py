@@ -40,7 +40,7 @@ DOCUMENT: dict[str, Any] = {
         ("/m~0n", 8),
     ],
 )
-def test_value_is_found(pointer: str, value: Any) -> None:
+def test_pointer_of_the_rfc_leads_to_its_value(pointer: str, value: Any) -> None:
     assert find(DOCUMENT, pointer) == value
 
 

@@ -148,7 +148,7 @@ def test_tcp_has_no_starttls() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "é.example", "a" * 254, "a_b"])
-def test_hostname_is_one(name: str) -> None:
+def test_hostname_that_is_no_dns_name_is_refused(name: str) -> None:
     found = problem(frontend__imaps__tls="starttls", frontend__imaps__hostname=name)
     assert found.startswith("frontend.imaps.hostname: is ")
 

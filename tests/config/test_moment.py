@@ -42,7 +42,7 @@ def test_days_and_times_have_the_minutes_between_them(
         ("24:00-08:00", 'in which "24:00-08:00" is not hours of a day'),
     ],
 )
-def test_other_words_are_refused(text: str, problem: str) -> None:
+def test_text_that_is_no_days_and_hours_is_refused(text: str, problem: str) -> None:
     with pytest.raises(Wrong) as caught:
         MOMENTS.read(text)
     assert problem in str(caught.value)

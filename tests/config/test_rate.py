@@ -38,7 +38,7 @@ def test_rate_is_written_as_it_is_read(count: int, seconds: int) -> None:
         ("30/2d", 'is "30/2d"; the time is from "1s" to "24h"'),
     ],
 )
-def test_other_words_are_refused(text: str, problem: str) -> None:
+def test_text_that_is_no_rate_is_refused(text: str, problem: str) -> None:
     with pytest.raises(Wrong) as caught:
         RATE.read(text)
     assert str(caught.value).startswith(problem)

@@ -50,6 +50,6 @@ def test_unknown_command_is_refused(client: Conversation) -> None:
     assert client.say(b"PUTSCRIPT x")[0].startswith(b"NO ")
 
 
-def test_client_leaves(client: Conversation) -> None:
+def test_connection_ends_after_logout(client: Conversation) -> None:
     assert client.say(b"NOOP", b"LOGOUT") == [b"OK", b"OK"]
     assert client.transport.disconnecting

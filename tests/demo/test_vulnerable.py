@@ -50,6 +50,6 @@ def test_literal_ends_the_connection(server: VulnerableServer, transport: Transp
     assert (transport.value(), transport.disconnecting) == (b"a BAD no literals\r\n", True)
 
 
-def test_client_leaves(server: VulnerableServer, transport: Transport) -> None:
+def test_connection_ends_after_logout(server: VulnerableServer, transport: Transport) -> None:
     server.dataReceived(b"a NOOP\r\nb LOGOUT\r\n")
     assert (transport.value(), transport.disconnecting) == (b"a OK\r\n* BYE\r\nb OK\r\n", True)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates
-from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.clients import connect, connect_tls, read_line, secure
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import Front, single
 from tests.interop.recorder import GREETING, Recorder, echo
@@ -193,13 +193,13 @@ def test_clients_beyond_the_handshakes_at_once_wait(limited: Settings, workers: 
     # More than processes accept before they see the first handshakes; the others wait in the kernel's queue.
     slow = begun(front, 40)
     until(lambda: front.ctl.rows("show frontends")[0]["current"] >= 4, "four handshakes")
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(front.come)
-        time.sleep(0.5)  # nothing may happen in this time
-        assert not waiting.done()
-        for client in slow:
-            client.close()
-        assert waiting.result() is not None
+    waiting = front.stack.enter_context(connect(front.port))
+    for _ in range(20):  # each answer takes the processes a turn of their loops, in which they could accept
+        assert front.ctl.rows("show frontends")[0]["current"] < len(slow)
+    for client in slow:
+        client.close()
+    served = front.stack.enter_context(secure(waiting, front.pki.client()))
+    assert read_line(served) == GREETING
 
 
 def test_storm_is_served_whole(limited: Settings) -> None:

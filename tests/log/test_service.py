@@ -89,7 +89,7 @@ def test_lines_dropped_are_those_of_former_targets_as_well(stream: IO[str], file
 
     def is_forgotten() -> bool:
         assert log.lines_dropped() == 1
-        return not log._retired  # noqa: SLF001
+        return not log._retired  # noqa: SLF001  # no line or number says so
 
     until(is_forgotten, "a writer that is over is kept")
     log.close()
@@ -221,7 +221,10 @@ def test_blocked_standard_error_is_not_waited_for(capfd: pytest.CaptureFixture[s
             while True:
                 os.write(2, 4096 * b"x")
         os.set_blocking(2, True)
-        complain_to_stderr("a problem")
+        complaint = threading.Thread(target=complain_to_stderr, args=("a problem",), daemon=True)
+        complaint.start()
+        complaint.join(20.0)
+        assert not complaint.is_alive()
     finally:
         os.dup2(saved, 2)
         for each in (saved, reader, writer):

@@ -102,7 +102,7 @@ def test_any_bytes_are_a_list_or_have_a_wrong_line(data: bytes) -> None:
         assert 1 <= found.line <= data.count(b"\n") + 1
 
 
-def test_file_is_read(tmp_path: Path) -> None:
+def test_address_in_a_network_of_the_file_is_in_the_list(tmp_path: Path) -> None:
     file = tmp_path / "office.txt"
     file.write_bytes(OFFICE)
     assert ip_address("10.1.2.3").packed in read_list(str(file))

@@ -109,7 +109,7 @@ def test_surroundings_are_stated() -> None:
         ("tlv.azure=99999999999", 'tlv.azure: is "99999999999", which is too large'),
     ],
 )
-def test_other_words_are_refused(words: str, problem: str) -> None:
+def test_unknown_facts_and_wrong_values_are_refused(words: str, problem: str) -> None:
     with pytest.raises(BadFacts) as caught:
         facts(words)
     assert problem in str(caught.value)

@@ -110,11 +110,11 @@ def test_rows_are_bounded() -> None:
 class Bench:
     """An asker, and what it leaves."""
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, interval: float = 0.01) -> None:
         self.rung: SimpleQueue[bool] = SimpleQueue()
         self.mailbox = Mailbox(lambda: self.rung.put(True))
         self.model = Model()
-        self.asker = Asker(path, 0.01, self.mailbox, (), retry_seconds=0.01)
+        self.asker = Asker(path, interval, self.mailbox, (), retry_seconds=0.01)
 
     def until(self, is_there: Any) -> None:
         while not is_there():
@@ -145,8 +145,7 @@ def test_service_that_was_away_is_asked_again(folder: Path) -> None:
 
 def test_other_questions_are_asked_at_once(folder: Path) -> None:
     with Service(folder / "s") as service:
-        bench = Bench(lambda: service.path)
-        bench.asker._interval = 3600.0  # noqa: SLF001
+        bench = Bench(lambda: service.path, interval=3600.0)
         bench.asker.start()
         bench.until(lambda: bench.model.sample.rows)
         bench.asker.want((SERVERS,))

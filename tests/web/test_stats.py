@@ -111,7 +111,7 @@ def checked(make: Make) -> Iterator[Bench]:
 # The page.
 
 
-def test_page_shows_all(bench: Bench) -> None:
+def test_page_has_findings_sessions_servers_frontends_events_and_certificates(bench: Bench) -> None:
     bench.running.relay(tls=True)
     bench.running.reactor.advance(5)
     text = bench.page().text
