@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from mailproxy.config.words import key_path
-from mailproxy.tls.certificate import UnusableCertificate
+from mailproxy.tls.pem import UnusableCertificate
 from mailproxy.tls.source import key_file
 from mailproxy.tls.store import Certificates
 

@@ -8,8 +8,9 @@ from hashlib import sha256
 
 from attrs import evolve, frozen
 
-from mailproxy.tls.certificate import Certificate, UnusableCertificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import invalidity
+from mailproxy.tls.pem import UnusableCertificate, make_certificate
 from mailproxy.tls.problem import CertificateProblem
 from mailproxy.tls.source import Content, Marks, staple_file
 from mailproxy.tls.staple import Staple, UnusableStaple, read_staple

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from cryptography import x509
 
-from mailproxy.tls.certificate import Certificate, UnusableCertificate, read_chain
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.pem import UnusableCertificate, read_chain
 from mailproxy.tls.problem import CertificateError, CertificateProblem
 from mailproxy.tls.source import read_file
 from mailproxy.tls.store import CertificateStore

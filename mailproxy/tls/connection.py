@@ -6,7 +6,7 @@ from OpenSSL import SSL
 
 from mailproxy.proxyprotocol.ssl import NOT_VERIFIED
 from mailproxy.tls import openssl
-from mailproxy.tls.certificate import key_algorithm, signature_algorithm
+from mailproxy.tls.certificate_algorithms import key_algorithm, signature_algorithm
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.subject import common_names
 

@@ -7,9 +7,10 @@ from itertools import chain
 from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
-from mailproxy.tls.certificate import Certificate, UnusableCertificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.complaint import Complaint
 from mailproxy.tls.expiry import invalidity
+from mailproxy.tls.pem import UnusableCertificate
 from mailproxy.tls.source import key_file
 from mailproxy.tls.store import Certificates, CertificateStore
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from mailproxy.tls.certificate import UnusableCertificate
 from mailproxy.tls.patterns import STAPLE_SUFFIX
+from mailproxy.tls.pem import UnusableCertificate
 
 PAIRS = (("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key"))
 """File names for chain and key in a folder: those of ACME clients, and of Kubernetes secrets of type tls."""

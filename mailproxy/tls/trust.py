@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
 
-from mailproxy.tls.certificate import UnusableCertificate, read_chain
+from mailproxy.tls.pem import UnusableCertificate, read_chain
 
 _PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 

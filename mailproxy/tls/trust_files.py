@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailproxy.config import Config, Problem, TlsProfile
 from mailproxy.config.words import key_path
-from mailproxy.tls.certificate import UnusableCertificate
+from mailproxy.tls.pem import UnusableCertificate
 from mailproxy.tls.source import read_up_to
 from mailproxy.tls.trust import ClientTrust, TrustFile, TrustProblem, UnusableTrust, make_trust
 

@@ -13,7 +13,8 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from mailproxy.front.expiry_warnings import EXPIRY_SECONDS, ExpiryWarnings
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.slices import Slices
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.staple import read_staple
 from tests.tls.issue import NOW, issue
 from tests.tls.staples import staple

@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Any
 
 from mailproxy.config import ServerTls, TlsProfile
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.client import ClientTls, client_context
 from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.trust_files import read_trust
 from tests.tls.issue import Issued, issue

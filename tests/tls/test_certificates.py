@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509 import CertificateBuilder, UnrecognizedExtension
 from cryptography.x509.oid import ExtensionOID
 
-from mailproxy.tls.certificate import SIGNATURE_ALGORITHMS, Certificate
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.certificate_algorithms import SIGNATURE_ALGORITHMS
 from mailproxy.tls.certificates import read_authorities, read_certificates
 from mailproxy.tls.problem import CertificateError
 from tests.tls.issue import NOW, Issued, issue, rsa_key

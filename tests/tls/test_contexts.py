@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from mailproxy.config import TlsProfile
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.contexts import KEPT_SECONDS, Contexts
 from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.staple import read_staple
 from mailproxy.transport.poller import Poller

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import ExpiryNotices, expiring
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.steps import finish
 from tests.tls.issue import NOW, issue
 

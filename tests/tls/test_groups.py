@@ -3,8 +3,9 @@ from collections.abc import Sequence
 import pytest
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.groups import for_name, group_certificates
+from mailproxy.tls.pem import make_certificate
 from tests.tls.issue import issue, rsa_key
 
 

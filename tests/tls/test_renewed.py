@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.renewed import changes, in_words, shown_names
 from mailproxy.tls.staple import Staple
 from mailproxy.tls.steps import finish

@@ -19,9 +19,10 @@ from OpenSSL import SSL
 from mailproxy.config import TlsProfile
 from mailproxy.tls import openssl
 from mailproxy.tls.callbacks import INTERNAL_ERROR
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.flight import Flight
 from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.subject import common_names
 from tests.tls.connect import Connect, Connection

@@ -11,7 +11,8 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailproxy.config import TlsProfile
-from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.pem import make_certificate
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.trust_files import read_trust
