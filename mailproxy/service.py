@@ -84,7 +84,12 @@ class ProxyService(Service):
         self._started = prepared.settings
         self._background = BackgroundThread(reactor)
         self._admin_access = AdminAccess(self, reactor, self._background)
-        self.succession = Succession(self._background, left=self._own_socket_files, keeps=self._give_way)
+        self.succession = Succession(
+            self._background,
+            left=self._own_socket_files,
+            keeps=self._give_way,
+            monotonic=self._loop.poller.look_at_clock,
+        )
         """Lets the process leave whose listening sockets this one has taken."""
         self.reloading = Reloading(self, self._background, reactor)
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
@@ -210,7 +215,7 @@ class ProxyService(Service):
     def _give_way(self) -> None:
         """Leave, with exit status 1: the process that had the sockets before continues to accept."""
         self.stop.exit_status = 1
-        self.stop.leave()
+        self.stop.leave(self.stop.times_to_leave())
 
     def _open_admin_access(self) -> None:
         self._admin_access.open(self._generation.settings.admin, self._prepared.files.http)

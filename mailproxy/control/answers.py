@@ -48,7 +48,7 @@ ACTIONS: dict[str, Action] = {
     "show backends": lambda context: Answer(observe.backends(context.running)),
     "show servers": lambda context: Answer(observe.servers(context.running)),
     "show sessions": lambda context: Answer(
-        all_sessions.sessions(context.running, context.others, context.request.arguments)
+        all_sessions.sessions(context.running, context.others, context.request.arguments), context.not_reached
     ),
     "show rules": lambda context: Answer(observe.rules(context.running)),
     "show sources": lambda context: Answer(top_sources.sources(context.running, context.given)),

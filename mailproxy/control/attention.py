@@ -9,7 +9,7 @@ from attrs import frozen
 
 from mailproxy.config.duration import shown_seconds
 from mailproxy.control.format import duration
-from mailproxy.control.sentence import read_broad, read_refused_list, read_worker_end
+from mailproxy.control.sentence import read_broad, read_refused_list, read_worker_end, write_replaced
 
 EXPIRY_DAYS = 14
 """From here on, a certificate's renewal is late."""
@@ -129,6 +129,9 @@ def _service(info: Row) -> Iterator[Finding]:
         yield Finding("caution", broad.subject, f" {broad.words}")
     for end in map(read_worker_end, info.get("worker_ends") or ()):
         yield Finding("bad", end.subject, f" {end.words}")
+    if (process := info.get("replaced_pid")) is not None:
+        replaced = write_replaced(process, info.get("replaced_left_s"))
+        yield Finding("caution", replaced.subject, replaced.words)
     if _is_full(info, "sessions"):
         yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
 

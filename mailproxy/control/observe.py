@@ -32,6 +32,9 @@ def info(running: Running, watchers: int) -> Info:
     total = running.process_state.total
     sources = running.process_state.sources(running.generation.settings)
     reloading = running.reloading
+    replaced = running.succession.predecessor
+    if replaced is not None and not replaced.is_alive:
+        replaced = None
     return Info(
         version=__version__,
         pid=os.getpid(),
@@ -50,6 +53,8 @@ def info(running: Running, watchers: int) -> Info:
         reload_problem=reloading.problem,
         lists_refused=tuple(running.process_state.lists.refused.values()),
         bans_broad=tuple(_bans_broad(running)),
+        replaced_pid=None if replaced is None else replaced.process,
+        replaced_left_s=None if replaced is None else replaced.left_seconds,
         workers=len(running.others),
         worker_ends=tuple(running.worker_ends),
         bans=len(running.bans.bans),

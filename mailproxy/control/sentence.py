@@ -1,13 +1,15 @@
 """
-The sentences in a row of `show info`, each with its subject apart.
+The sentences about what a row of `show info` has, each with its subject apart.
 
-A row has them as text. `mailproxy top` and the stats page show the subject apart; only this module knows how the text
-is made of both.
+A row has most of them as text. `mailproxy top` and the stats page show the subject apart; only this module knows how
+the text is made of both.
 """
 
 from __future__ import annotations
 
 from attrs import frozen
+
+from mailproxy.control.format import duration
 
 
 @frozen
@@ -39,3 +41,13 @@ def read_worker_end(text: str) -> Sentence:
     """Read a sentence of ``worker_ends``: one of `mailproxy.process.worker_ends`, which begins with ``worker 2``."""
     worker, number, words = text.split(" ", 2)
     return Sentence(f"{worker} {number}", words)
+
+
+def write_replaced(process: int, left_s: float | None) -> Sentence:
+    """Write what is to be known of a process that this one has replaced, whose sessions last `left_s` at most."""
+    lasts = "" if left_s is None else f" for up to {duration(left_s)}"
+    return Sentence(
+        f"process {process}",
+        f", which this one has replaced, still has its sessions{lasts}: they are not listed here, and neither kick nor "
+        f"shutdown reaches them; `kill -TERM {process}` ends them",
+    )

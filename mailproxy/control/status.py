@@ -43,6 +43,10 @@ class Info:
     """A sentence about each list of bans, and about all other bans, that are too many of all addresses."""
     workers: int
     """The processes that serve clients; 0 if the main process does."""
+    replaced_pid: int | None
+    """The process that this one has replaced, while it still has its sessions, which no command reaches; else None."""
+    replaced_left_s: float | None
+    """The longest time that these sessions still have; None: it is not known."""
     worker_ends: tuple[str, ...]
     """A sentence about each worker that has ended in the last minutes: how, when, and whether it was replaced."""
     bans: int
@@ -258,6 +262,14 @@ class SocketStatus:
     address: str
 
 
+@frozen(kw_only=True)
+class LeaveStatus:
+    """The stop of a process whose listening sockets another one has."""
+
+    left_s: float
+    """The longest time that its sessions have."""
+
+
 Status = (
     Info
     | FrontendStatus
@@ -272,4 +284,5 @@ Status = (
     | CheckStatus
     | ChangeStatus
     | SocketStatus
+    | LeaveStatus
 )

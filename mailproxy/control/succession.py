@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailproxy.control.predecessor import Predecessor
 from mailproxy.control.takeover import StillServes
 from mailproxy.front.background_thread import BackgroundThread
 
@@ -17,18 +18,27 @@ class Succession:
     _log = Logger(namespace="mailproxy")
 
     def __init__(
-        self, background: BackgroundThread, *, left: Callable[[], object], keeps: Callable[[], object]
+        self,
+        background: BackgroundThread,
+        *,
+        left: Callable[[], object],
+        keeps: Callable[[], object],
+        monotonic: Callable[[], float],
     ) -> None:
         """`left` is called when the previous process is known to leave, `keeps` if it continues to accept."""
         self._background = background
         self._left = left
         self._keeps = keeps
+        self._monotonic = monotonic
         self.is_under_way = False
         """True until the previous process is known to leave."""
+        self.predecessor: Predecessor | None = None
+        """The process that this one has replaced; None: there was none."""
 
-    def begin(self, process: int, finish: Callable[[], None], inherited: Iterable[str] = ()) -> None:
+    def begin(self, process: int, finish: Callable[[], float | None], inherited: Iterable[str] = ()) -> None:
         """
-        Let a process leave, whose sockets this process already uses; `finish` tells it and waits.
+        Let a process leave, whose sockets this process already uses; `finish` tells it, waits, and returns the
+        longest time that its sessions still have.
 
         `inherited` names, for the log, what this process has from it besides the sockets.
         """
@@ -36,9 +46,11 @@ class Succession:
             self._log.info("as in process {process}: {inherited}", event="inherited", process=process, inherited=what)
         self._log.info("process {process} is asked to leave", event="taken-over", process=process)
         self.is_under_way = True
+        self.predecessor = predecessor = Predecessor(process, self._monotonic)
 
-        def left(nothing: object) -> None:
+        def left(seconds: float | None) -> None:
             self.is_under_way = False
+            predecessor.ends_within(seconds)
             self._left()
 
         def failed(failure: Failure) -> None:

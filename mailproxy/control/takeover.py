@@ -96,16 +96,20 @@ class Takeover:
         """Return the rows of the answer to a command; raise `NoService` if there are none."""
         return self._call.rows(Request(BY_NAME[command], {}))
 
-    def finish(self) -> None:
+    def finish(self) -> float | None:
         """
-        Tell the service to leave; raise `NoService` if it does not answer, `StillServes` if it continues to accept.
+        Tell the service to leave, and return the longest time that its sessions still have; None: it does not say.
 
-        May run in a thread.
+        Raise `NoService` if it does not answer, `StillServes` if it continues to accept. May run in a thread.
         """
+        seconds = None
         try:
             for line in self._call.ask(Request(BY_NAME["leave"], {})):
                 if line.get("type") == "error":
                     raise NoService(str(line.get("error")))
+                if line.get("type") == "row":
+                    seconds = line.get("left_s")
+            return seconds
         except Closed as error:
             if self._is_alive():
                 raise StillServes(str(error)) from None

@@ -86,27 +86,38 @@ class Stop:
 
         A stop that has begun is not changed.
         """
-        if not self.has_begun:
-            changes = {"delay": delay, "timeout": timeout, "spread": spread}
-            given = {name: seconds for name, seconds in changes.items() if seconds is not None}
-            self.times = evolve(StopTimes.of(self._service.generation.settings), **given)
-            self.ask()
+        changes = {"delay": delay, "timeout": timeout, "spread": spread}
+        given = {name: seconds for name, seconds in changes.items() if seconds is not None}
+        self._begin(evolve(StopTimes.of(self._service.generation.settings), **given))
 
-    def leave(self, *, timeout: float | None = None, spread: float | None = None) -> None:
+    def leave(self, times: StopTimes) -> None:
         """
         Begin the stop of this process, whose listening sockets another process has and accepts from.
 
-        No client is refused, and none is cut off for a while: None is the configuration's time, or if that is 0,
-        `LEAVE_SECONDS` and `LEAVE_SPREAD_SECONDS`.
+        With `times_to_leave`, no client is refused, and none is cut off for a while.
         """
-        settings = self._service.generation.settings
         self._service.hand_over()
         self._log.info("another process has the listening sockets from now on", event="handed-over")
-        self.drain(
+        self._begin(times)
+
+    def times_to_leave(self, *, timeout: float | None = None, spread: float | None = None) -> StopTimes:
+        """
+        Return the times of `leave`.
+
+        None is the configuration's time, or if that is 0, `LEAVE_SECONDS` and `LEAVE_SPREAD_SECONDS`.
+        """
+        settings = self._service.generation.settings
+        return evolve(
+            StopTimes.of(settings),
             delay=0.0,
             timeout=settings.drain_timeout or LEAVE_SECONDS if timeout is None else timeout,
             spread=settings.drain_spread or LEAVE_SPREAD_SECONDS if spread is None else spread,
         )
+
+    def _begin(self, times: StopTimes) -> None:
+        if not self.has_begun:
+            self.times = times
+            self.ask()
 
     def hurry(self) -> None:
         """End all sessions at once, in the current stop or a later one."""

@@ -390,7 +390,9 @@ def test_sockets_go_out_beside_their_addresses(running: Running) -> None:
 
 def test_service_leaves_when_the_answer_has_gone_out(running: Running) -> None:
     one = admin(running)
-    assert one.reply("leave", timeout="1h") == "the service leaves its sockets to another process"
+    row, done = one.ask("leave", timeout="1h")
+    assert row["left_s"] == 3600.0 + LEAVE_SPREAD_SECONDS + 10.0
+    assert done["message"] == "the service leaves its sockets to another process"
     assert not running.service.stop.has_begun
     one.lose()
     assert running.service.stop.times == StopTimes(timeout=3600.0, spread=LEAVE_SPREAD_SECONDS, hard=10.0)

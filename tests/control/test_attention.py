@@ -44,6 +44,14 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             ("bad", "worker 2 was killed by SIGKILL at 12:03:05 UTC, and was replaced"),
         ),
         (
+            {"info": [info(replaced_pid=9081, replaced_left_s=3600.0)]},
+            (
+                "caution",
+                "process 9081, which this one has replaced, still has its sessions for up to 1h0m: they are not listed "
+                "here, and neither kick nor shutdown reaches them; `kill -TERM 9081` ends them",
+            ),
+        ),
+        (
             {"info": [info(sessions=100)]},
             ("bad", "maxconn is reached: 100 clients, others wait in the kernel's queue"),
         ),

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from twisted.logger import globalLogPublisher
@@ -18,12 +18,13 @@ from mailproxy.control.call import NoService
 from mailproxy.control.client import IDLE_SECONDS
 from mailproxy.control.takeover import StillServes, Takeover
 from mailproxy.control.watch import Watch
-from tests.control.bench import Admin
+from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
 from tests.control.service import DONE, HELLO
 from tests.running import Running
 
 Answer = Callable[[socket.socket, list[int]], None]
+Returned = TypeVar("Returned")
 
 
 @pytest.fixture
@@ -40,6 +41,13 @@ def line(**fields: Any) -> bytes:
 
 def take_over(path: Path, answer: Answer, offered: list[socket.socket], pid: int = 4711) -> Takeover:
     """Take over from a service that answers as told; it has ended by then."""
+    return while_serving(path, answer, offered, pid, lambda: Takeover(str(path)))
+
+
+def while_serving(
+    path: Path, answer: Answer, offered: list[socket.socket], pid: int, do: Callable[[], Returned]
+) -> Returned:
+    """Do something while a service answers as told."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
@@ -57,7 +65,7 @@ def take_over(path: Path, answer: Answer, offered: list[socket.socket], pid: int
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            return Takeover(str(path))
+            return do()
         finally:
             thread.join(10)
 
@@ -133,7 +141,7 @@ def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> 
     assert [sock.getsockname() for sock in running.service.listening] == [
         sock.getsockname() for sock in running.listening
     ]
-    running.service.stop.leave()
+    running.service.stop.leave(running.service.stop.times_to_leave())
     stop(running)
     running.advance(60)
     assert not client.fin
@@ -144,7 +152,7 @@ def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> 
 def test_process_that_leaves_keeps_to_the_times_that_it_is_given(make: Make) -> None:
     running = make(drain_timeout=120.0)
     running.relay()
-    running.service.stop.leave(spread=5.0)
+    running.service.stop.leave(running.service.stop.times_to_leave(spread=5.0))
     stop(running)
     (event,) = running.logged("stopping")
     assert event["seconds"] == 120 + 5 + 10
@@ -167,7 +175,9 @@ def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> No
     assert second.reply("hand over") == refused
     assert second.reply("leave") == refused
     assert second.transport.descriptors == []
-    assert first.reply("leave") == "the service leaves its sockets to another process"
+    row, done = first.ask("leave")
+    assert row == {"type": "row", "left_s": 3600 + 60 + 10}
+    assert done["message"] == "the service leaves its sockets to another process"
     assert second.reply("hand over") == refused
     first.lose()
     assert running.service.stop.has_begun
@@ -212,18 +222,35 @@ def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, A
     assert first.reply("hand over").startswith("the service is taking over from another process right now")
 
 
-def follow(running: Running, error: Exception | None) -> None:
+def test_previous_process_says_how_long_its_sessions_last(tmp_path: Path, offered: list[socket.socket]) -> None:
+    def answer(connection: socket.socket, descriptors: list[int]) -> None:
+        piecemeal(connection, descriptors)
+        assert json.loads(connection.recv(4096))["command"] == "leave"
+        connection.sendall(line(type="row", left_s=3670.0) + line(**DONE))
+
+    def take_and_finish() -> float | None:
+        taken = Takeover(str(path))
+        for sock in taken.sockets:
+            sock.close()
+        return taken.finish()
+
+    path = tmp_path / "admin.sock"
+    assert while_serving(path, answer, offered, 4711, take_and_finish) == 3670.0
+
+
+def follow(running: Running, error: Exception | None, pid: int = 4711) -> None:
     """Start a service that takes over from another one, which answers at once."""
     is_over = threading.Event()
 
-    def finish() -> None:
+    def finish() -> float | None:
         try:
             if error is not None:
                 raise error
+            return 600.0
         finally:
             is_over.set()
 
-    running.service.succession.begin(4711, finish)
+    running.service.succession.begin(pid, finish)
     assert running.service.succession.is_under_way
     running.until(lambda: is_over.is_set() and not running.service.succession.is_under_way)
 
@@ -242,6 +269,29 @@ def test_process_whose_predecessor_left_or_is_silent_continues(make: Make, error
     follow(running, error)
     assert not running.service.stop.has_begun
     assert running.service.stop.exit_status == 0
+
+
+def test_sessions_that_the_predecessor_keeps_are_named_until_it_ends(make: Make) -> None:
+    running = make()
+    admin = admin_of(running.service, running.reactor)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        follow(running, None, process.pid)
+        running.advance(30)
+        (row,) = admin.rows("show info")
+        assert (row["replaced_pid"], row["replaced_left_s"]) == (process.pid, pytest.approx(570.0, abs=1.0))
+        words = f"process {process.pid}, which this one has replaced, still has its sessions for up to "
+        for command, arguments in (
+            ("show sessions", {}),
+            ("ban", {"network": "192.0.2.1", "kick": "yes"}),
+            ("drain server", {"server": "dovecot/d1", "kick": "yes"}),
+            ("shutdown session", {"session": "1f-1"}),
+            ("stop", {}),
+        ):
+            assert words in admin.reply(command, **arguments), command
+        process.kill()
+    (row,) = admin_of(running.service, running.reactor).rows("show info")
+    assert row["replaced_pid"] is None
+    assert admin_of(running.service, running.reactor).reply("show sessions") == ""
 
 
 def stop(running: Running) -> None:

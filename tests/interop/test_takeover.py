@@ -80,6 +80,8 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
         connection.sendall(b"a NOOP\r\n")
         assert read_line(connection) == b"a NOOP\r\n"
         assert previous.process.is_alive
+        (about,) = Ctl(admin).rows("show info")
+        assert about["replaced_pid"] == previous.process.pid
     assert previous.process.wait() == 0
     assert previous.events(event="handed-over")
     assert (folder / "front.sock").is_socket()

@@ -34,7 +34,7 @@ def ban(context: Context) -> Answer:
         words += ", and the sessions of its clients end"
     if context.running.process_state.bans.exempt.meets(*key):
         words += f", but it {_verb(key)} [limits] exempt, whose clients get in nevertheless"
-    return context.done(words)
+    return context.done_here(words) if "kick" in context.given else context.done(words)
 
 
 def unban(context: Context) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
@@ -36,6 +36,17 @@ class Context:
         """Log what the command did, with the client, and return the answer; `more` is for its other fields."""
         _log.info("ctl: {words}, {who}", event="ctl", command=self.request.command.name, words=words, who=self.who)
         return Answer(words=words, **more)
+
+    def done_here(self, words: str, **more: Any) -> Answer:
+        """Do as `done`; the answer also says which sessions the command does not reach."""
+        answer = self.done(words, **more)
+        return evolve(answer, words="; ".join(filter(None, (answer.words, self.not_reached))))
+
+    @property
+    def not_reached(self) -> str:
+        """A sentence about the sessions of a process that this one has replaced; empty if there are none."""
+        predecessor = self.running.succession.predecessor
+        return "" if predecessor is None else predecessor.sentence
 
     def log_request(self) -> None:
         """Log the command, with the client, before it is carried out."""

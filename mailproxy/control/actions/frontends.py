@@ -18,7 +18,7 @@ def drain(context: Context) -> Deferred[Answer]:
     check_frontend(context.running, name)
     drained = context.running.drains.frontend(name, kick="kick" in context.given, spread=context.given.get("spread"))
     return drained.addCallback(
-        lambda live: context.done(f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
+        lambda live: context.done_here(f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
     )
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from mailproxy.control.actions.context import Context
 from mailproxy.control.answer import Answer
 from mailproxy.control.grammar import BadCommand
-from mailproxy.control.status import SocketStatus
+from mailproxy.control.status import LeaveStatus, SocketStatus
 from mailproxy.session.counters import counted
 from mailproxy.transport.bound import place_of
 
@@ -62,4 +62,5 @@ class Handover:
         if running.stop.has_begun:
             raise BadCommand("the service is already stopping")
         words = "the service leaves its sockets to another process"
-        return context.done(words, last=partial(running.stop.leave, **context.given))
+        times = running.stop.times_to_leave(**context.given)
+        return context.done(words, rows=[LeaveStatus(left_s=times.total)], last=partial(running.stop.leave, times))

@@ -59,7 +59,7 @@ def drain(context: Context) -> Deferred[Answer]:
 
     def drained(answers: list[object]) -> Answer:
         live = here + sum(answer for answer in answers if isinstance(answer, int))
-        return context.done(f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
+        return context.done_here(f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
 
     return context.ask_others(DrainServer(backend, server, kick, spread)).addCallback(drained)
 

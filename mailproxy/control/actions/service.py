@@ -43,7 +43,7 @@ def stop(context: Context) -> Answer:
     """Stop the service; the second time, end all sessions at once."""
     running = context.running
     words = "the sessions that are left end now" if running.stop.has_begun else "the service stops"
-    return context.done(words, last=running.stop.ask)
+    return context.done_here(words, last=running.stop.ask)
 
 
 def drain(context: Context) -> Answer:
@@ -51,4 +51,4 @@ def drain(context: Context) -> Answer:
     running = context.running
     if running.stop.has_begun:
         raise BadCommand("the service is already stopping; `stop` ends its sessions at once")
-    return context.done("the service stops", last=partial(running.stop.drain, **context.given))
+    return context.done_here("the service stops", last=partial(running.stop.drain, **context.given))

@@ -21,7 +21,8 @@ def shut_down(context: Context) -> Answer | Deferred[Answer]:
 
     def answer(answers: list[object]) -> Answer:
         if True not in answers:
-            raise BadCommand(f"there is no session {quoted(id)}; `show sessions` lists all sessions")
+            problem = f"there is no session {quoted(id)}; `show sessions` lists all sessions"
+            raise BadCommand("; ".join(filter(None, (problem, context.not_reached))))
         return context.done(f"session {id} ends")
 
     if questions.shut_down(running, id):
