@@ -66,7 +66,7 @@ class ProxyService(Service):
     """The source of events for watching administrators; None: this process alone."""
 
     role = ALONE
-    """This process's part of the work."""
+    """Which parts of the work this process has; a subclass overrides the methods of a part that it does otherwise."""
 
     def __init__(self, prepared: Prepared, reactor: Any, stamp: int | None = None) -> None:
         """Set up everything but the sockets; session ids begin with the `stamp`, if there is one."""
@@ -130,7 +130,7 @@ class ProxyService(Service):
         return ()
 
     def _make_drains(self) -> Drains:
-        return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.is_main)
+        return Drains(lambda: self._generation, self._process_state, self._loop)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""
@@ -185,7 +185,8 @@ class ProxyService(Service):
         super().startService()
         self._loop.start()
         self._vitals.start()
-        self._introduce()
+        if self.role.is_main:
+            self._introduce()
         for warning in self.warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
         self.bans.start(self._prepared.settings.bans if self.role.is_main else Bans())
@@ -201,7 +202,7 @@ class ProxyService(Service):
             self.revocations.follow(self._prepared.settings, self._prepared.files.trusts)
             self._follow_lists(self._prepared.settings)
             self.ban_breadth.start()
-        self._report_ready()
+            self._report_ready()
 
     def _report_ready(self) -> None:
         self._log.info("ready", event="ready")

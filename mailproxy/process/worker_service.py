@@ -51,8 +51,3 @@ class WorkerService(ProxyService):
         # A long list takes long, so a thread does it.
         made = self._background.do(lambda: trusted.trust.store)
         return made.addCallback(lambda _: self._process_state.tls.verify_with(trusted.profile, trusted.trust))
-
-    def _introduce(self) -> None:
-        """Log nothing."""
-
-    _report_ready = _introduce
