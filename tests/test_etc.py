@@ -352,3 +352,29 @@ def test_no_copy_of_the_key_is_left_where_the_hook_fails(deploy: Deploy, tmp_pat
     with pytest.raises(subprocess.CalledProcessError):
         deploy()
     assert list((tmp_path / "tls").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (trustme.CA().private_key_pem.bytes(), "is not the key of"),
+        (b"no key", "openssl cannot read"),
+    ],
+)
+def test_hook_leaves_the_previous_pair_where_the_new_key_is_wrong(
+    deploy: Deploy, root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], key: bytes, words: str
+) -> None:
+    file, done = deploy()
+    before = file.read_bytes()
+    private_key = root / FOLDERS[0] / "privkey.pem"
+    right = private_key.read_bytes()
+    private_key.write_bytes(key)
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            deploy()
+    finally:
+        private_key.write_bytes(right)
+    assert words in capfd.readouterr().err
+    assert list(file.parent.iterdir()) == [file]
+    assert file.read_bytes() == before
+    assert (tmp_path / "done").read_text() == done
