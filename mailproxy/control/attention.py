@@ -124,7 +124,7 @@ def _service(info: Row) -> Iterator[Finding]:
         yield Finding("bad", "the last reload", f" failed {since} ago: {info.get('reload_problem')}")
     for problem in info.get("lists_refused") or ():
         refused = read_refused_list(problem)
-        yield Finding("bad", refused.subject, f" is refused: {refused.words}; a start would fail")
+        yield Finding("bad", refused.subject, f" is refused: {refused.words}; {_LIST_STAYS}")
     for broad in map(read_broad, info.get("bans_broad") or ()):
         yield Finding("caution", broad.subject, f" {broad.words}")
     for end in map(read_worker_end, info.get("worker_ends") or ()):
@@ -136,6 +136,7 @@ def _service(info: Row) -> Iterator[Finding]:
         yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
 
 
+_LIST_STAYS = "the previous one is in use, and a start would fail"
 _WAIT = "others wait in the kernel's queue"
 
 
@@ -195,10 +196,17 @@ def _certificates(rows: Iterable[Row]) -> Iterator[Finding]:
         names, days = row.get("names"), row.get("days_left")
         name = f"certificate {names[0] if names else row.get('path')}"
         if row.get("refused"):
-            served = {"good": "", "caution": f", and the served one expires in {days} days"}
-            late = served.get(expiry, ", and the served one has expired")
-            yield Finding("bad", name, f" is refused: {row.get('refused')}{late}")
+            yield Finding("bad", name, f" is refused: {row.get('refused')}{_still_served(row)}")
         elif expiry == "bad":
             yield Finding("bad", name, " has expired")
         else:
             yield Finding("caution", name, f" expires in {days} days")
+
+
+def _still_served(row: Row) -> str:
+    """Return what is served in place of a file that is refused; empty if nothing is, or only an OCSP response is."""
+    days = row.get("days_left")
+    if days is None or not (row.get("is_previous") or expiry_of(row) != "good"):
+        return ""
+    ends = f"expires in {days} days" if days >= 0 else "has expired"
+    return f"; the previous one is served, which {ends}" if row.get("is_previous") else f"; it {ends}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ def certificate_statuses(running: Running) -> Iterator[CertificateStatus]:
                 key=certificate.key_alg or certificate.sig_alg,
                 not_after=f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
                 days_left=(certificate.not_after - now).days,
+                is_previous=any(not one.is_staple for one in refused.get(certificate.path, ())),
                 **_refused(refused.pop(certificate.path, ()), now),
             )
         for path, refusals in refused.items():
@@ -37,11 +38,12 @@ def certificate_statuses(running: Running) -> Iterator[CertificateStatus]:
                 key=None,
                 not_after=None,
                 days_left=None,
+                is_previous=False,
                 **_refused(refusals, now),
             )
 
 
-def _refused(refusals: Iterable[Refusal], now: datetime) -> dict[str, Any]:
+def _refused(refusals: Collection[Refusal], now: datetime) -> dict[str, Any]:
     words = "; ".join(dict.fromkeys(map(str, refusals)))
     since = min((refusal.since for refusal in refusals), default=None)
     seconds = None if since is None else round(max(now.timestamp() - since, 0.0), 3)

@@ -219,6 +219,8 @@ class CertificateStatus:
     """Why the file there, or its OCSP response, is refused; "" if it is not."""
     refused_s: float | None
     """How long ago the service found that."""
+    is_previous: bool
+    """True if the file at `path` is refused, and this is the certificate from before; False for an OCSP response."""
 
 
 @frozen(kw_only=True)

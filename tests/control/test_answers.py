@@ -143,13 +143,14 @@ def test_refused_certificate_is_reported_beside_the_one_in_use(make: Make) -> No
     (path,) = (certificate.path for certificate in store.in_use["default"])
     (entry,) = running.service.generation.settings.tls["default"].certificates
     (row,) = admin(running).rows("show certificates")
-    assert (row["refused"], row["refused_s"]) == ("", None)
+    assert (row["refused"], row["refused_s"], row["is_previous"]) == ("", None, False)
     Path(path).write_bytes(b"")
     store.read({"default": [entry]})
     (row,) = admin(running).rows("show certificates")
     assert row["names"] == ["mail.example.org"]
     assert row["refused"] == f"{path}: has no certificate (no -----BEGIN CERTIFICATE-----)"
     assert row["refused_s"] < 60
+    assert row["is_previous"]
 
 
 def test_configuration_is_reported_in_its_own_words(running: Running) -> None:

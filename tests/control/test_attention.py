@@ -10,6 +10,8 @@ from mailproxy.control.attention import Fields, Finding, attention
 from mailproxy.control.status import FrontendStatus
 from tests.top.rows import backend, certificate, frontend, info, sample, server
 
+LIST_STAYS = "the previous one is in use, and a start would fail"
+
 
 def found(**answers: Any) -> list[Finding]:
     at = sample(**answers)
@@ -33,7 +35,7 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
         ({"info": [info(reload="running", reload_s=61.0)]}, ("bad", "a reload has been running for 1m1s")),
         (
             {"info": [info(lists_refused=["/a.txt: cannot be read: No such file or directory"])]},
-            ("bad", "list /a.txt is refused: cannot be read: No such file or directory; a start would fail"),
+            ("bad", "list /a.txt is refused: cannot be read: No such file or directory; " + LIST_STAYS),
         ),
         (
             {"info": [info(bans_broad=["list /a: b.txt: bans 39 % of all IPv4 addresses; take some out"])]},
@@ -81,8 +83,24 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             ("bad", "certificate /a.pem is refused: no key"),
         ),
         (
-            {"certificates": [certificate("a", refused="no key", days_left=3)]},
-            ("bad", "certificate a is refused: no key, and the served one expires in 3 days"),
+            {"certificates": [certificate("a", refused="no key", is_previous=True, days_left=3)]},
+            ("bad", "certificate a is refused: no key; the previous one is served, which expires in 3 days"),
+        ),
+        (
+            {"certificates": [certificate("a", refused="no key", is_previous=True, days_left=60)]},
+            ("bad", "certificate a is refused: no key; the previous one is served, which expires in 60 days"),
+        ),
+        (
+            {"certificates": [certificate("a", refused="no key", is_previous=True, days_left=-1)]},
+            ("bad", "certificate a is refused: no key; the previous one is served, which has expired"),
+        ),
+        (
+            {"certificates": [certificate("a", refused="OCSP response /a.ocsp: has expired", days_left=60)]},
+            ("bad", "certificate a is refused: OCSP response /a.ocsp: has expired"),
+        ),
+        (
+            {"certificates": [certificate("a", refused="OCSP response /a.ocsp: has expired", days_left=3)]},
+            ("bad", "certificate a is refused: OCSP response /a.ocsp: has expired; it expires in 3 days"),
         ),
         ({"certificates": [certificate("a", "b", days_left=-1)]}, ("bad", "certificate a has expired")),
         ({"certificates": [certificate("a", days_left=13)]}, ("caution", "certificate a expires in 13 days")),
