@@ -35,7 +35,7 @@ from mailproxy.front.network_lists import ListWatch
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.process_log import NoLog, ProcessLog
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.reading import Reading
+from mailproxy.front.reading import ReadConfiguration
 from mailproxy.front.reload import Reloaded
 from mailproxy.front.reloading import Reloading
 from mailproxy.front.renewals import Renewals
@@ -252,7 +252,7 @@ class ProxyService(Service):
         """Open log files again, because they were renamed; return whether there are any."""
         return self.process_log.reopen()
 
-    def change_to(self, reading: Reading) -> None:
+    def change_to(self, reading: ReadConfiguration) -> None:
         """Replace the current reading of the configuration, or raise and change nothing."""
         prepared = arrange(reading.settings, reading.source, reading.files, self._process_state)
         if self.role.is_main:
@@ -265,7 +265,7 @@ class ProxyService(Service):
             self._open_admin_access()
         self.process_log.configure(reading.settings)
 
-    def follow_change(self, previous: Generation, reading: Reading, renewed: int) -> None:
+    def follow_change(self, previous: Generation, reading: ReadConfiguration, renewed: int) -> None:
         """
         Have the other parts of the process use the new reading.
 

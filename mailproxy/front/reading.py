@@ -23,7 +23,7 @@ READS = 5
 
 
 @frozen
-class Reading:
+class ReadConfiguration:
     """A configuration whose files are read and checked, and of which nothing has begun."""
 
     settings: config.Config
@@ -35,7 +35,9 @@ class Reading:
     """The changes of certificates, for each profile that existed before."""
 
 
-def read(path: str, tls: TlsServers, store: CertificateStore, lists: Mapping[str, NetworkList] = NO_LISTS) -> Reading:
+def read(
+    path: str, tls: TlsServers, store: CertificateStore, lists: Mapping[str, NetworkList] = NO_LISTS
+) -> ReadConfiguration:
     """
     Read the configuration at `path`, and the files that it names.
 
@@ -56,7 +58,7 @@ def read(path: str, tls: TlsServers, store: CertificateStore, lists: Mapping[str
                 raise
             continue
         if _state_of(path) == before:
-            return Reading(settings, path, files, warnings, _renewed(store.in_use, files.certificates))
+            return ReadConfiguration(settings, path, files, warnings, _renewed(store.in_use, files.certificates))
     raise ConfigError([Problem("", f"changed while it was read, {READS} times; reload when it is complete")], path)
 
 

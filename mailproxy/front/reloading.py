@@ -21,7 +21,7 @@ from mailproxy.config.difference import Difference, differences_since, with_deta
 from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.generation import Generation
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.reading import Reading, read
+from mailproxy.front.reading import ReadConfiguration, read
 from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.sockets import StartError
@@ -59,10 +59,10 @@ class Reloadable(Protocol):
     def generation(self) -> Generation:
         """The current generation."""
 
-    def change_to(self, reading: Reading) -> None:
+    def change_to(self, reading: ReadConfiguration) -> None:
         """Replace the current reading of the configuration, or raise and change nothing."""
 
-    def follow_change(self, previous: Generation, reading: Reading, renewed: int) -> None:
+    def follow_change(self, previous: Generation, reading: ReadConfiguration, renewed: int) -> None:
         """
         Have the other parts of the process use the new reading.
 
@@ -132,12 +132,12 @@ class Reloading:
         reloaded: Deferred[Reloaded] = self._read().addCallback(self.take_up, renewed)
         return reloaded.addErrback(self._refuse).addBoth(self._over)
 
-    def _read(self) -> Deferred[Reading]:
+    def _read(self) -> Deferred[ReadConfiguration]:
         state = self._service.process_state
         reading = self._background.do(partial(read, self._file, state.tls, state.certificates, dict(state.lists.known)))
         return reading.addTimeout(READ_SECONDS, self._reactor)
 
-    def take_up(self, reading: Reading, renewed: int = 0) -> Deferred[Reloaded]:
+    def take_up(self, reading: ReadConfiguration, renewed: int = 0) -> Deferred[Reloaded]:
         """
         Replace the current reading of the configuration, or raise and change nothing.
 
@@ -156,7 +156,7 @@ class Reloading:
                 self._log.warn("{warning}", event="warning", warning=warning)
         return service.change_others().addCallback(self._changed, Reloaded(differences, reading.warnings))
 
-    def _differences(self, reading: Reading) -> tuple[Difference, ...]:
+    def _differences(self, reading: ReadConfiguration) -> tuple[Difference, ...]:
         """Return the changes of a reading; those that need a restart are returned until there was one."""
         service = self._service
         renewed = ((f"tls {profile}", in_words(found)) for profile, found in reading.renewed.items())

@@ -69,11 +69,11 @@ class MainService(ProxyService):
 
     # Messages to workers.
 
-    def reading(self, has: set[SocketKey]) -> tuple[message.Reading, Sequence[int]]:
+    def reading(self, has: set[SocketKey]) -> tuple[message.Configure, Sequence[int]]:
         """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
         prepared, sockets = self._prepared, self._process_state.sockets
         new = tuple(sockets.keys() - has)
-        reading = message.Reading(
+        reading = message.Configure(
             self._number,
             prepared.settings,
             prepared.source,

@@ -63,7 +63,7 @@ class Learned:
 
 
 @frozen
-class Reading:
+class Configure:
     """A reading of the configuration with its files; the descriptors of new sockets are sent with it."""
 
     number: int

@@ -23,7 +23,7 @@ from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.files import judge_files
 from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import Prepared, arrange
-from mailproxy.front.reading import Reading as Judged
+from mailproxy.front.reading import ReadConfiguration
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
@@ -85,7 +85,7 @@ class Worker:
 
     def _received(self, order: Any, descriptors: list[int]) -> None:
         match order:
-            case message.Reading():
+            case message.Configure():
                 self._read(order, descriptors)
             case BanChange():
                 self._process_state.bans.change(order)
@@ -124,7 +124,7 @@ class Worker:
             case message.Ask():
                 self._answer(service, order)
 
-    def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
+    def _read(self, reading: message.Configure, descriptors: list[int]) -> None:
         self._adopt(reading.sockets, descriptors)
         self._counts.places.take(reading.places)
         try:
@@ -157,7 +157,7 @@ class Worker:
         else:
             self._channel.send(message.Answer(asked.number, value))
 
-    def _take_up(self, reading: message.Reading) -> None:
+    def _take_up(self, reading: message.Configure) -> None:
         service = self._service
         if service is not None:
             service.change_to(self._judge(reading))
@@ -178,7 +178,7 @@ class Worker:
         self._apply_known(service, reading)
         service.startService()
 
-    def _judge(self, reading: message.Reading) -> Judged:
+    def _judge(self, reading: message.Configure) -> ReadConfiguration:
         tls = self._process_state.tls
         tls.follow(reading.tickets)
         files = evolve(
@@ -187,9 +187,9 @@ class Worker:
             ),
             lists=reading.lists,
         )
-        return Judged(reading.settings, reading.source, files, (), {})
+        return ReadConfiguration(reading.settings, reading.source, files, (), {})
 
-    def _apply_known(self, service: WorkerService, reading: message.Reading) -> None:
+    def _apply_known(self, service: WorkerService, reading: message.Configure) -> None:
         for update in reading.updates:
             service.update_server(update)
         for learned in reading.learned:

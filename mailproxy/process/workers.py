@@ -22,7 +22,7 @@ from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
-from mailproxy.process.message import Answer, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.message import Answer, Configure, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import OpenQuestions
 from mailproxy.process.replacement import ShortLives
 from mailproxy.process.worker_ends import WorkerEnds, described, how_it_ended
@@ -37,7 +37,7 @@ GRACE_SECONDS = 5.0
 class Source(Protocol):
     """Makes the messages for workers, and takes those from them."""
 
-    def reading(self, has: set[SocketKey]) -> tuple[Reading, Sequence[int]]:
+    def reading(self, has: set[SocketKey]) -> tuple[Configure, Sequence[int]]:
         """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
 
     def first(self) -> Iterable[object]:

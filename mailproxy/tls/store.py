@@ -36,7 +36,7 @@ Objection = Callable[[str, Certificate], str]
 
 
 @frozen
-class Reading:
+class CertificateReading:
     """The result of a reading, by profile."""
 
     certificates: Certificates
@@ -94,13 +94,15 @@ class CertificateStore:
         """The paths of all known certificates."""
         return frozenset(self._files)
 
-    def read(self, profiles: Profiles) -> Reading:
+    def read(self, profiles: Profiles) -> CertificateReading:
         """Read everything at once (see `reading`)."""
         return finish(self.reading(profiles, is_asked=True))
 
-    def reading(self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None) -> Steps[Reading]:
+    def reading(
+        self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None
+    ) -> Steps[CertificateReading]:
         """
-        Read the certificates that the entries of some profiles match, in steps; the generator returns the `Reading`.
+        Read the certificates that the entries of some profiles match, in steps; the generator returns what it found.
 
         If a certificate cannot be used, the previous one stays. Its problem is reported until `remember`, and in each
         reading that was requested (`is_asked`). A requested reading also reads files that have just changed; other
@@ -130,7 +132,7 @@ class CertificateStore:
             one if one.profiles else evolve(one, profiles=tuple(dict.fromkeys(having.get(one.path, ()))))
             for one in task.complaints
         )
-        return Reading(certificates, problems, tuple(dict.fromkeys(complaints)), task.is_settled)
+        return CertificateReading(certificates, problems, tuple(dict.fromkeys(complaints)), task.is_settled)
 
     def refusals(self, profile: str, entries: Iterable[str]) -> Iterator[Refusal]:
         """Yield the files of a profile's entries that are refused now."""

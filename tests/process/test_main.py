@@ -21,7 +21,7 @@ from mailproxy.counting.page import Pages
 from mailproxy.front.files import read_files
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.reading import Reading
+from mailproxy.front.reading import ReadConfiguration
 from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.networks.network_list import ReadList
@@ -106,7 +106,7 @@ class Bench:
         process_state = self.service.process_state
         files = read_files(settings, "here", process_state.tls, process_state.certificates)
         done: list[Any] = []
-        self.service.reloading.take_up(Reading(settings, "here", files, (), {})).addBoth(done.append)
+        self.service.reloading.take_up(ReadConfiguration(settings, "here", files, (), {})).addBoth(done.append)
         return done
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ def kinds(logged: Sequence[LogEvent]) -> list[str]:
 
 def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
     ((reading, descriptors),) = bench.received()
-    assert isinstance(reading, message.Reading)
+    assert isinstance(reading, message.Configure)
     assert reading.number == 1
     assert reading.tickets == {("default", ("imap",)): 0}
     assert [certificate.names for certificate in reading.certificates["default"]] == [(NAME,)]

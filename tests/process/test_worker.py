@@ -108,7 +108,7 @@ class Bench:
         prepared = self.first
         updates = tuple(update_of(key, one) for key, made in prepared.backends.items() for one in made.pool.servers)
         sockets = ((BIND, 0),) if new or number == 1 else ()
-        reading = message.Reading(
+        reading = message.Configure(
             number,
             settings or prepared.settings,
             "here",

@@ -18,7 +18,7 @@ from mailproxy.front.sockets import Key
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.member import SILENT_LOOKS, SILENT_LOOKS_AT_START
-from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.message import Answer, Configure, Missed, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import ANSWER_SECONDS
 from mailproxy.process.replacement import FIRST_PAUSE_SECONDS, SHORT_LIFE_SECONDS
 from mailproxy.process.worker_ends import described
@@ -49,8 +49,8 @@ class Bench:
         self.ready = self.workers.start()
         self.forker.work()
 
-    def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
-        return Reading(self.number, read(), "here", {}, {}, ServerFiles(), (), {}, {}, (), frozenset(), (), ()), ()
+    def reading(self, has: set[Key]) -> tuple[Configure, Sequence[int]]:
+        return Configure(self.number, read(), "here", {}, {}, ServerFiles(), (), {}, {}, (), frozenset(), (), ()), ()
 
     def first(self) -> Sequence[object]:
         return self.before
@@ -293,7 +293,7 @@ def test_worker_that_begins_gets_bans_before_it_accepts(bench: Bench) -> None:
     bench.end(bench.played[0], 1)
     first, reading = bench.sent_to(bench.played[-1])
     assert first == BanChange((ban("192.0.2.7"),))
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, Configure)
 
 
 def test_worker_that_begins_has_longer(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.source import Content, read_content, read_file
-from mailproxy.tls.store import CertificateStore, Objection, Reading
+from mailproxy.tls.store import CertificateReading, CertificateStore, Objection
 from tests.tls.issue import NOW, Issued, issue
 
 NAME = "mail.example.org"
@@ -60,13 +60,13 @@ class Site:
         self.store.adopt(reading.certificates, self.profiles)
         return reading.certificates["default"]
 
-    def look(self, *, is_asked: bool = False, objection: Objection | None = None) -> Reading:
+    def look(self, *, is_asked: bool = False, objection: Objection | None = None) -> CertificateReading:
         steps = self.store.reading(self.profiles, is_asked=is_asked, objection=objection)
         while True:
             try:
                 next(steps)
             except StopIteration as done:
-                reading: Reading = done.value
+                reading: CertificateReading = done.value
                 self.store.adopt(reading.certificates)
                 self.store.remember(reading.complaints)
                 return reading
