@@ -160,11 +160,11 @@ def frontend_that_comes_and_goes(front: TlsFront) -> None:
 def session_of_an_earlier_generation(front: TlsFront) -> None:
     client, server = front.relay(tls=True)
     front.reload(FILE.replace("[tls.default]\n", '[tls.default]\nmin-version = "1.3"\n'))
-    assert len(front.service.generation.readings) == 2
+    assert len(front.service.generation.generations) == 2
     client.break_off()
     server.socket.close()
     front.peers.clear()
-    front.until(lambda: len(front.service.generation.readings) == 1)
+    front.until(lambda: len(front.service.generation.generations) == 1)
     front.advance(1)
 
 

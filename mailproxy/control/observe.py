@@ -47,7 +47,7 @@ def info(running: Running, watchers: int) -> Info:
         sessions=total.sessions,
         maxconn=total.maximum,
         connections=sum(frontend.counters.connections for frontend in running.generation.frontends),
-        readings=len(running.generation.readings),
+        readings=len(running.generation.generations),
         reload=reloading.state,
         reload_s=_ago(reloading.ended if reloading.began is None else reloading.began, _now(running)),
         reload_problem=reloading.problem,
@@ -89,7 +89,7 @@ class Seen:
 def seen_frontends(running: Running) -> Iterator[Seen]:
     """Yield the frontends of the configuration, then removed frontends that still have sessions."""
     seen: dict[str, list[Frontend]] = {}
-    for generation in running.generation.readings:
+    for generation in running.generation.generations:
         for frontend in generation.frontends:
             seen.setdefault(frontend.name, []).append(frontend)
     sockets = running.process_state.sockets

@@ -189,14 +189,14 @@ class Generation:
             over()
 
     @property
-    def readings(self) -> tuple[Generation, ...]:
+    def generations(self) -> tuple[Generation, ...]:
         """This one, and earlier ones that have sessions yet."""
         return self, *self._earlier
 
     @property
     def sessions(self) -> Iterator[Session]:
         """The sessions of this generation, and of earlier ones."""
-        for generation in self.readings:
+        for generation in self.generations:
             for frontend in generation.frontends:
                 yield from frontend.sessions
 
@@ -210,7 +210,7 @@ class Generation:
 
     @property
     def _ordered(self) -> Iterator[Ordered]:
-        return (frontend.sessions for generation in self.readings for frontend in generation.frontends)
+        return (frontend.sessions for generation in self.generations for frontend in generation.frontends)
 
     def _end_sessions_with(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
         for session in list(self.sessions):

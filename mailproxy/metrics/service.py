@@ -39,7 +39,7 @@ def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
     yield single(names.STOPPING, int(running.stop.has_begun))
     yield single(names.CURRENT_SESSIONS, state.total.sessions)
     yield single(names.MAX_SESSIONS, state.total.maximum)
-    yield single(names.READINGS, len(running.generation.readings))
+    yield single(names.READINGS, len(running.generation.generations))
     reloads = Family(names.RELOADS, label_sets)
     reloads.add(reloading.succeeded, "success")
     reloads.add(reloading.failed, "failure")

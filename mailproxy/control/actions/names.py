@@ -26,7 +26,7 @@ def find_servers(running: Running, backend: str, server: str) -> list[tuple[Back
 
 def servers_of_all_generations(running: Running, backend: str, server: str) -> Iterator[tuple[Backend, BackendServer]]:
     """Yield a server in each generation: sessions of an earlier generation may still connect to it."""
-    for generation in running.generation.readings:
+    for generation in running.generation.generations:
         for made in generation.backends.values():
             if made.name == backend:
                 yield from ((made, one) for one in made.pool.servers if one.name == server)
