@@ -113,12 +113,12 @@ def _measure(folder: Path, names: int, authority: Issued) -> int:
     renewals = Renewals(process_state, loop)
     renewals.follow(settings, 0)
     # The files are new: what changed within two seconds before it was read is read again.
-    _look(renewals, loop, store)
-    _tell("look without a change", *_look(renewals, loop, store), loop)
+    _check(renewals, loop, store)
+    _tell("look without a change", *_check(renewals, loop, store), loop)
     _write(folder, names // 2, issue(f"mail{names // 2}.example.org", issuer=authority), authority)
-    _tell("renewal of one", *_look(renewals, loop, store), loop)
+    _tell("renewal of one", *_check(renewals, loop, store), loop)
     _write(folder, names, issue("new.example.org", issuer=authority), authority)
-    _tell("one more", *_look(renewals, loop, store), loop)
+    _tell("one more", *_check(renewals, loop, store), loop)
     return 0 if start < MAX_SECONDS_TO_START else 1
 
 
@@ -126,12 +126,12 @@ def _peak_kib() -> int:
     return getrusage(RUSAGE_SELF).ru_maxrss
 
 
-def _look(renewals: Renewals, loop: Loop, store: CountingStore) -> tuple[int, Renewed]:
+def _check(renewals: Renewals, loop: Loop, store: CountingStore) -> tuple[int, Renewed]:
     loop.longest = loop.total = 0.0
     told: list[Renewed] = []
     before = store.reads
     begin = thread_time()
-    renewals.look(is_asked=False).addCallback(told.append)
+    renewals.check(is_asked=False).addCallback(told.append)
     loop.longest = thread_time() - begin
     while not told:
         loop.run()

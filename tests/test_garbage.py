@@ -98,7 +98,7 @@ class TlsFront(Front):
     def look(self) -> None:
         """Check the certificates' files."""
         done: list[object] = []
-        self.service.renewals.look().addBoth(done.append)
+        self.service.renewals.check().addBoth(done.append)
         while not done:
             self.advance(0.1)
 

@@ -116,7 +116,7 @@ class Pool(ServerChanges[AnyServer]):
         if len(tried) > self._retries:
             return None
         if self._shared is not None and self._needs_sessions:
-            self._shared.look()
+            self._shared.refresh_sessions()
             if self._is_limited and not self._rule.is_sticky and self._shared.waiting_since < inf:
                 return None  # other clients wait for a place already
         if tried or self._is_limited or not self._candidates:
@@ -241,13 +241,13 @@ class Pool(ServerChanges[AnyServer]):
             self._shared.wait(0, inf)
         self._shared = shared
         if shared is not None:
-            shared.look()
+            shared.refresh_sessions()
             self._share_queue()
 
-    def look(self) -> None:
+    def refresh_sessions(self) -> None:
         """Bring the servers' sessions up to date: those of all processes."""
         if self._shared is not None:
-            self._shared.look()
+            self._shared.refresh_sessions()
 
     def woken(self, *, is_patient: bool = True) -> None:
         """
@@ -266,7 +266,7 @@ class Pool(ServerChanges[AnyServer]):
         shared = self._shared
         if shared is None:
             return True
-        shared.look()
+        shared.refresh_sessions()
         if not self._is_patient or self._rule.is_sticky or shared.waiting_since >= self._queue.since:
             return True
         shared.wake()
@@ -282,14 +282,14 @@ class Pool(ServerChanges[AnyServer]):
         """Keep this pool and another one with some of the same servers up to date about each other's changes."""
         self.beside.append(other)
         other.beside.append(self)
-        self.look_again()
+        self.servers_changed()
 
     def unshare(self, other: Pool[AnyServer]) -> None:
         """Undo `share`."""
         self.beside.remove(other)
         other.beside.remove(self)
 
-    def look_again(self) -> None:
+    def servers_changed(self) -> None:
         """Apply another pool's changes of servers."""
         self._find_candidates()
         if self._candidates and self._rule.is_sticky:
@@ -333,10 +333,10 @@ class Pool(ServerChanges[AnyServer]):
             self._report(server, "no-server", reason)
         self._serve_or_dismiss()
         for pool in self.beside:
-            pool.look_again()
+            pool.servers_changed()
 
     def _report(self, server: AnyServer, event: Event, reason: str) -> None:
-        self.look()
+        self.refresh_sessions()
         self._on_change(
             Change(
                 pool=self.name,

@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 0.05
 class SharedPool(Protocol, Generic[GivenServer]):
     """The processes that share the servers of one pool."""
 
-    def look(self) -> None:
+    def refresh_sessions(self) -> None:
         """Update ``sessions`` of each server: the sessions of all processes."""
 
     def took(self, server: GivenServer) -> None:

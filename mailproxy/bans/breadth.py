@@ -49,7 +49,7 @@ class BanBreadth:
         """`clock`, a reactor, times the looks."""
         self._gate = gate
         self._in_thread = in_thread
-        self._looks = LoopingCall(self._look)
+        self._looks = LoopingCall(self._check_bans)
         self._looks.clock = clock
         self._counted: object = None
         """What was counted last: the upper bounds, and the exempt networks."""
@@ -65,7 +65,7 @@ class BanBreadth:
         if self._looks.running:
             self._looks.stop()
 
-    def _look(self) -> None:
+    def _check_bans(self) -> None:
         table, exempt = self._gate.table, self._gate.exempt
         bounds = table.addresses(4), table.addresses(16)
         if bounds[0] <= _MAX4 and bounds[1] <= _MAX6:

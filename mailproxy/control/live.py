@@ -20,18 +20,18 @@ class LiveEvents:
         """Send events to an observer from now on."""
         self._publisher.addObserver(observer)
         self._observers.append(observer)
-        self._look()
+        self._set_watchers()
 
     def removeObserver(self, observer: ILogObserver) -> None:
         """Stop sending events to an observer."""
         self._publisher.removeObserver(observer)
         self._observers.remove(observer)
-        self._look()
+        self._set_watchers()
 
     def want_sessions(self, is_on: bool) -> None:
         """Send the beginnings of sessions as well, or stop that."""
         self._wants_sessions = is_on
-        self._look()
+        self._set_watchers()
 
-    def _look(self) -> None:
+    def _set_watchers(self) -> None:
         self._sessions.watchers[:] = self._observers if self._wants_sessions else []

@@ -125,7 +125,7 @@ def backends(running: Running) -> Iterator[BackendStatus]:
     """Yield each backend, once for each protocol that frontends use it with."""
     for backend in running.generation.backends.values():
         pool = backend.pool
-        pool.look()
+        pool.refresh_sessions()
         yield BackendStatus(
             backend=backend.name,
             protocol=backend.protocol,
@@ -156,7 +156,7 @@ def servers(running: Running) -> Iterator[ServerStatus]:
     """Yield each server, once for each protocol."""
     now = _now(running)
     for backend in running.generation.backends.values():
-        backend.pool.look()
+        backend.pool.refresh_sessions()
         for server in backend.pool.servers:
             yield server_status(backend, server, running.process_state.overrides.of(backend.name, server), now)
 

@@ -104,16 +104,16 @@ class Watch:
         if not self._watchers:
             self._publisher.addObserver(self)
         self._watchers.append(watcher)
-        self._look()
+        self._tell_wish()
 
     def leave(self, watcher: Watcher) -> None:
         """Stop sending events to a watcher."""
         self._watchers.remove(watcher)
-        self._look()
+        self._tell_wish()
         if not self._watchers:
             self._publisher.removeObserver(self)
 
-    def _look(self) -> None:
+    def _tell_wish(self) -> None:
         self._want_sessions(any(watcher.wants_sessions for watcher in self._watchers))
 
     def __call__(self, event: LogEvent) -> None:

@@ -103,10 +103,10 @@ class Frontend:
             if listener.bound not in kept:
                 listener.take_waiting()
 
-    def look(self) -> None:
+    def wait_again(self) -> None:
         """Accept clients that another process was woken for and does not accept."""
         for listener in self._listeners:
-            listener.look()
+            listener.wait_again()
 
     def stop(self) -> None:
         """Stop accepting; the sockets stay open, and the sessions continue."""

@@ -65,7 +65,7 @@ class Goodbyes:
         live = list(self._sessions())
         random.shuffle(live)
         self._due = {session: now + settings.spread * place / len(live) for place, session in enumerate(live)}
-        self._look()
+        self._end_those_due()
         return self._done
 
     def hurry(self) -> None:
@@ -81,7 +81,7 @@ class Goodbyes:
             self._call = None
         self._due = {}
 
-    def _look(self) -> None:
+    def _end_those_due(self) -> None:
         self._call = None
         live = list(self._sessions())
         now = self._clock.seconds()
@@ -97,7 +97,7 @@ class Goodbyes:
             elif due[session] <= now and session.is_quiet:
                 session.shut_down(settings.ending, settings.reason)
         if live and left > 0:
-            self._call = self._clock.callLater(min(LOOK_SECONDS, left), self._look)
+            self._call = self._clock.callLater(min(LOOK_SECONDS, left), self._end_those_due)
         else:
             self._due = {}
             self._done.callback(None)

@@ -30,9 +30,9 @@ class Kicks:
         """End the sessions of clients in the network of a ban."""
         banned = BanTable()
         banned.put(ban)
-        self._look(banned, list(self._sessions()))
+        self._end_some(banned, list(self._sessions()))
 
-    def _look(self, banned: BanTable, sessions: list[Session]) -> None:
+    def _end_some(self, banned: BanTable, sessions: list[Session]) -> None:
         now = self._poller.look_at_clock()
         for session in sessions[-SESSIONS_AT_ONCE:]:
             source = _source(session)
@@ -41,7 +41,7 @@ class Kicks:
         del sessions[-SESSIONS_AT_ONCE:]
         if sessions:
             self._calls = {call for call in self._calls if call.active()}
-            self._calls.add(self._clock.callLater(0, self._look, banned, sessions))
+            self._calls.add(self._clock.callLater(0, self._end_some, banned, sessions))
 
     def stop(self) -> None:
         """Stop ending sessions: the process stops and ends them all."""

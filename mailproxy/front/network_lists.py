@@ -75,7 +75,7 @@ class ListWatch:
         self._banned, self._exempt = banned, exempt
         watched = tuple(dict.fromkeys(paths))
         if watched and seconds:
-            self._watch = LoopingCall(self._look, watched)
+            self._watch = LoopingCall(self._check_files, watched)
             self._watch.clock = self._clock
             self._watch.start(max(seconds, MIN_WATCH_SECONDS), now=False)
 
@@ -85,7 +85,7 @@ class ListWatch:
             self._watch.stop()
             self._watch = None
 
-    def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
+    def _check_files(self, paths: tuple[str, ...]) -> Deferred[None]:
         # A refused file is read if it is the previous one again, or if only its permissions have changed.
         known = {path: kept.state for path, kept in self._lists.known.items() if path not in self._lists.refused}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}

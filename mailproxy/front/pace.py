@@ -63,9 +63,9 @@ class Pace:
                 word = numbers[0]
                 most += (word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)
             if most >= self._rate.count:
-                self._look(time)
+                self._pause_or_resume(time)
 
-    def _look(self, time: float) -> None:
+    def _pause_or_resume(self, time: float) -> None:
         """Pause if the limit is reached, until it is not; `time` is in windows of the rate."""
         previous = current = 0
         for numbers in self._every:
@@ -87,4 +87,4 @@ class Pace:
         self._call = self._clock.callLater(max(seconds, SHORTEST_PAUSE_SECONDS), self._on_time)
 
     def _on_time(self) -> None:
-        self._look(self._poller.look_at_clock() / self._rate.seconds)
+        self._pause_or_resume(self._poller.look_at_clock() / self._rate.seconds)

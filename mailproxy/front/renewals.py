@@ -125,7 +125,7 @@ class Renewals:
         """Serve certificates that another process has read and checked; the Deferred has the changes."""
         return self._slices.run(lambda: self._taking(certificates, ()))
 
-    def look(self, names: Collection[str] | None = None, *, is_asked: bool = True) -> Deferred[Renewed]:
+    def check(self, names: Collection[str] | None = None, *, is_asked: bool = True) -> Deferred[Renewed]:
         """
         Check the files of some profiles, or of all, and serve new certificates; the Deferred has the changes.
 
@@ -179,7 +179,7 @@ class Renewals:
         return Renewed(tuple(found), complaints)
 
     def _watch(self, names: Collection[str]) -> None:
-        self.look(names, is_asked=False).addErrback(self._broke)
+        self.check(names, is_asked=False).addErrback(self._broke)
 
     def _broke(self, failure: Failure) -> None:
         self._log.failure("bug in the check of certificates", failure)

@@ -68,7 +68,7 @@ class FrontSurroundings:
         pool = self._backends[backend, self._protocol].pool
 
         def sessions() -> int:
-            pool.look()
+            pool.refresh_sessions()
             return sum([server.sessions for server in pool.servers]) + pool.queued
 
         return sessions

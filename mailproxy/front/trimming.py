@@ -57,7 +57,7 @@ class Trimming:
 
     def start(self) -> None:
         """Begin to look."""
-        self._call = self._clock.callLater(LOOK_SECONDS, self._look)
+        self._call = self._clock.callLater(LOOK_SECONDS, self._check_sessions)
 
     def stop(self) -> None:
         """Look no more."""
@@ -65,7 +65,7 @@ class Trimming:
             self._call.cancel()
             self._call = None
 
-    def _look(self) -> None:
+    def _check_sessions(self) -> None:
         sessions = self._sessions()
         self._peak = max(self._peak, sessions)
         has_fallen = self._peak >= MIN_PEAK and sessions <= self._peak // 2

@@ -68,7 +68,7 @@ class Vitals:
     def start(self) -> None:
         """Begin to measure."""
         self._state[STARTED] = int(time.time() * _UNITS_PER_SECOND)
-        self._look()
+        self._measure_process()
         self._wait()
 
     def stop(self) -> None:
@@ -91,10 +91,10 @@ class Vitals:
         self._ticks += 1
         if self._ticks == TICKS_PER_LOOK:
             self._ticks = 0
-            self._look()
+            self._measure_process()
         self._wait()
 
-    def _look(self) -> None:
+    def _measure_process(self) -> None:
         counted, state = self._counted, self._state
         cpu, dropped = int(time.process_time() * _UNITS_PER_SECOND), self._lines_dropped()
         counted[CPU] += cpu - self._cpu

@@ -43,7 +43,7 @@ def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
     )
     for backend in backends:
         pool, where = backend.pool, (backend.name, str(backend.protocol))
-        pool.look()
+        pool.refresh_sessions()
         up.add(int(not pool.is_empty), *where)
         usable.add(pool.active, *where, "active")
         usable.add(pool.backup, *where, "backup")

@@ -65,7 +65,7 @@ class Reread(Generic[T]):
     def __call__(self) -> T:
         """Return the file's current contents, parsed."""
         try:
-            seen = self._look()
+            seen = self._state()
             if seen != self._seen:
                 self._value = self._parse(self._path.read_text("ascii", "replace"))
                 self._seen = seen
@@ -75,6 +75,6 @@ class Reread(Generic[T]):
             pass
         return self._value
 
-    def _look(self) -> tuple[int, int, int]:
+    def _state(self) -> tuple[int, int, int]:
         stat = os.stat(self._path)
         return stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -153,14 +153,14 @@ class View(Source):
         """None while they are unknown."""
         self._wanted = wanted
         self._leave = leave
-        self._source = join(self._look)
-        self._look()
+        self._source = join(self._records_changed)
+        self._records_changed()
 
     def stop(self) -> None:
         """Stop watching."""
-        self._leave(self._look)
+        self._leave(self._records_changed)
 
-    def _look(self) -> None:
+    def _records_changed(self) -> None:
         old, new = self.records, self._source.records(self._wanted.prefer)
         if new is None or (old is not None and set(old) == set(new)):
             return

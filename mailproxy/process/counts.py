@@ -137,7 +137,7 @@ class WorkerCounts(PageCounts):
         except BlockingIOError:
             return
         for capacity in self._capacities:
-            capacity.look()
+            capacity.resume_if_room()
         for pool in tuple(self._waiting):
             pool.woken()
 

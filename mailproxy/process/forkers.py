@@ -1,8 +1,8 @@
 """
 The forker and the spare forker, as seen by the main process.
 
-The main process asks both once a second whether they work. One that has not answered for `SILENT_LOOKS` of these checks
-is killed. Checks are counted, not time: after a pause of the main process itself, both get the full time again.
+The main process asks both once a second whether they work. One that has not answered for `SILENT_CHECKS` of these
+checks is killed. Checks are counted, not time: after a pause of the main process itself, both get the full time again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 from mailproxy.process.pidfd import Process
 from mailproxy.transport.poller import Poller
 
-SILENT_LOOKS = 10
+SILENT_CHECKS = 10
 
 
 @define(eq=False)
@@ -35,7 +35,7 @@ class _Forker:
     process: Process | None = None
     """None until it is known: the spare forker is forked by the other one."""
     is_asked: bool = False
-    silent_looks: int = 0
+    silent_checks: int = 0
     """The number of successive checks without an answer."""
 
     @property
@@ -43,23 +43,23 @@ class _Forker:
         """Its process id; 0 if that is not known."""
         return 0 if self.process is None else self.process.pid
 
-    def look(self) -> bool:
+    def check_alive(self) -> bool:
         """Ask whether it works; return False if it has not answered for too long, and is killed now."""
         if self.process is None:
             return True
         if self.is_asked:
-            self.silent_looks += 1
+            self.silent_checks += 1
         else:
             self.is_asked = True
             self.channel.send(AskAlive())
-        if self.silent_looks != SILENT_LOOKS:
+        if self.silent_checks != SILENT_CHECKS:
             return True
         self.process.kill()
         return False
 
     def answered(self) -> None:
         """Take its answer."""
-        self.is_asked, self.silent_looks = False, 0
+        self.is_asked, self.silent_checks = False, 0
 
     def close(self) -> None:
         """Forget the process."""
@@ -140,16 +140,16 @@ class Forkers:
             case Alive():
                 forker.answered()
 
-    def look(self) -> None:
+    def check_alive(self) -> None:
         """Ask the forkers whether they work, and kill those that do not answer."""
         for forker in (self._active, self._spare):
-            if forker is not None and not forker.look():
+            if forker is not None and not forker.check_alive():
                 self._log.error(
                     "the {what}, pid {pid}, has not answered {looks} checks in a row, and is killed",
                     event="forker",
                     what="forker" if forker is self._active else "spare forker",
                     pid=forker.pid,
-                    looks=SILENT_LOOKS,
+                    looks=SILENT_CHECKS,
                 )
 
     def _lost(self, forker: _Forker) -> None:

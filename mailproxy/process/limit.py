@@ -41,13 +41,13 @@ class SharedCapacity(Capacity):
         self._listeners.append(listener)
         if self._page[self._full] or self.sessions >= self.maximum:
             self._pause()
-            self.look()
+            self.resume_if_room()
 
     def resize(self, maximum: int) -> None:
         """Change the limit; sessions beyond it continue."""
         self.maximum = maximum
         self._pause()
-        self.look()
+        self.resume_if_room()
 
     def join(self) -> None:
         """Count a session in."""
@@ -59,7 +59,7 @@ class SharedCapacity(Capacity):
         if sessions >= self.maximum:
             self._pause()
             # A session may have ended before other processes could see that this one waits.
-            self.look()
+            self.resume_if_room()
 
     def leave(self) -> None:
         """Count a session out."""
@@ -67,12 +67,12 @@ class SharedCapacity(Capacity):
         self._page[self._live] = live
         full = self._full
         if self._page[full]:
-            self.look()
+            self.resume_if_room()
         for number, page in self._others:
             if page[full]:
                 self._pages.ring(number)
 
-    def look(self) -> None:
+    def resume_if_room(self) -> None:
         """Accept again if there is room."""
         if self._page[self._full] and self.sessions < self.maximum:
             self._page[self._full] = 0

@@ -10,10 +10,10 @@ from mailproxy.process.channel import Channel
 from mailproxy.process.pidfd import Process
 
 # Checks are counted instead of time: if the main process itself was stopped, all workers get this many checks again.
-SILENT_LOOKS = 10
+SILENT_CHECKS = 10
 
 # A worker does not count while it prepares its first reading of the configuration.
-SILENT_LOOKS_AT_START = 120
+SILENT_CHECKS_AT_START = 120
 
 
 @define(eq=False)
@@ -33,7 +33,7 @@ class Member:
     """True when it has reported that it uses that reading, or cannot."""
     sockets: set[SocketKey] = field(factory=set)
     """The keys of its listening sockets."""
-    silent_looks: int = 0
+    silent_checks: int = 0
     """The number of successive checks without a sign of life."""
     was_silent: bool = False
     """True if there was no sign of life for too long."""
@@ -47,11 +47,11 @@ class Member:
         self.pid = pid
         self._process = Process(pid)
 
-    def look(self, beat: int) -> bool:
+    def check_alive(self, beat: int) -> bool:
         """Compare its count of seconds with that of the last check; return True when it has stopped counting."""
-        self.silent_looks = self.silent_looks + 1 if beat == self._beat else 0
+        self.silent_checks = self.silent_checks + 1 if beat == self._beat else 0
         self._beat = beat
-        has_stopped = self.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START)
+        has_stopped = self.silent_checks == (SILENT_CHECKS if beat else SILENT_CHECKS_AT_START)
         self.was_silent = self.was_silent or has_stopped
         return has_stopped
 

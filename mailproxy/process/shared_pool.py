@@ -56,7 +56,7 @@ class PagePool:
         self.is_current = True
         """False when a later pool has the same servers: then that one publishes the queue."""
 
-    def look(self) -> None:
+    def refresh_sessions(self) -> None:
         """Update ``sessions`` of each server: the sessions of all processes."""
         pages = self._pages.workers
         for server, place in self._items:

@@ -76,7 +76,7 @@ class Worker:
         """Begin the signs of life, and wait for messages of the main process."""
         if self._service is not None:
             for frontend in self._service.frontends:
-                frontend.look()
+                frontend.wait_again()
         self._beats += 1
         self._counts.beat(self._beats)
         self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)

@@ -1,7 +1,7 @@
 """
 The workers of the main process: it starts them, sends them messages, and replaces those that end.
 
-Each worker counts seconds in its page. One whose count stays the same (`Member.look`) has stopped and is killed.
+Each worker counts seconds in its page. One whose count stays the same (`Member.check_alive`) has stopped and is killed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mailproxy.process.replacement import ShortLives
 from mailproxy.process.worker_ends import WorkerEnds, described, how_it_ended
 from mailproxy.transport.poller import Poller
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 # In a stop, workers may live this much longer than their sessions.
 GRACE_SECONDS = 5.0
@@ -76,7 +76,7 @@ class Workers:
         self._members: dict[int, Member] = {}
         self._short_lives = ShortLives()
         self._pauses: dict[int, IDelayedCall] = {}
-        self._look: IDelayedCall | None = None
+        self._check_call: IDelayedCall | None = None
         self._waiting: list[Deferred[Sequence[str]]] = []
         self._behind: list[str] = []
         """Which workers cannot use the reading that they got last, and why."""
@@ -107,7 +107,7 @@ class Workers:
         self._forkers = Forkers(self._first, self._poller, forked=self._forked, exited=self._exited)
         for number in range(self._count):
             self._fork(number)
-        self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
+        self._check_call = self._clock.callLater(CHECK_SECONDS, self._check_round)
         return self.when_ready()
 
     # The start of a worker.
@@ -211,7 +211,7 @@ class Workers:
         """Wait for the forker's report how a worker has ended; without a forker, that stays unknown."""
         member = self._members.get(number)
         if member is not None:
-            member.report_deadline = self._clock.callLater(LOOK_SECONDS, self._ended, member, None)
+            member.report_deadline = self._clock.callLater(CHECK_SECONDS, self._ended, member, None)
 
     def _exited(self, pid: int, status: int) -> None:
         for member in list(self._members.values()):
@@ -248,25 +248,25 @@ class Workers:
         else:
             self._fork(number)
 
-    def _look_round(self) -> None:
+    def _check_round(self) -> None:
         """
         Kill workers that have stopped counting, and forkers that do not answer.
 
         Report when there is no worker, and none can be made.
         """
-        self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
+        self._check_call = self._clock.callLater(CHECK_SECONDS, self._check_round)
         assert self._forkers is not None
         if not self._members and not self._forkers.can_fork and self._stopped is None:
             self._source.all_lost()
-        self._forkers.look()
+        self._forkers.check_alive()
         for member in self._members.values():
-            if member.look(self._counts.pages.workers[member.number][BEAT]):
+            if member.check_alive(self._counts.pages.workers[member.number][BEAT]):
                 self._log.error(
                     "worker {worker}, pid {pid}, has not responded for {seconds:g} s, and is killed",
                     event="worker-silent",
                     worker=member.number,
                     pid=member.pid,
-                    seconds=member.silent_looks * LOOK_SECONDS,
+                    seconds=member.silent_checks * CHECK_SECONDS,
                 )
                 member.kill()
 
@@ -304,10 +304,10 @@ class Workers:
     def _see_whether_over(self) -> None:
         if self._members or self._pauses or self._stopped is None:
             return
-        for call in (self._look, self._deadline):
+        for call in (self._check_call, self._deadline):
             if call is not None:
                 call.cancel()
-        self._look = self._deadline = None
+        self._check_call = self._deadline = None
         if self._forkers is not None:
             self._forkers.close()
         stopped, self._stopped = self._stopped, Deferred()

@@ -88,9 +88,9 @@ class Deadlines:
             self._call = None
         if self._order:
             wait = self._order[0] * TICK_SECONDS - self._poller.look_at_clock()
-            self._call = self._clock.callLater(max(wait, 0.0), self._look)
+            self._call = self._clock.callLater(max(wait, 0.0), self._expire_due)
 
-    def _look(self) -> None:
+    def _expire_due(self) -> None:
         self._call = None
         now = self._poller.look_at_clock()
         try:

@@ -112,9 +112,9 @@ class Listener:
         if self._is_shared:
             self._turns += 1
             if self._turns % TURNS_IN_A_ROW == 0:
-                self.look()
+                self.wait_again()
 
-    def look(self) -> None:
+    def wait_again(self) -> None:
         """
         Wait again, at the end of the kernel's queue of processes, or accept if a client waits.
 

@@ -38,7 +38,7 @@ def reasons_against(running: Running) -> Iterator[str]:
             continue
         backend = _backend_for_everybody(frontend)
         pool = generation.backends[backend, settings.protocol].pool
-        pool.look()
+        pool.refresh_sessions()
         if pool.is_empty:
             yield f"frontend {frontend.name}: no server of backend {backend} is up for {settings.protocol}"
 

@@ -91,7 +91,7 @@ class Site:
             else:
                 resource = self._resource(request)
                 is_endless = resource.is_endless
-                found = self._look(request, resource)
+                found = self._get(request, resource)
                 reply = found if isinstance(found, Reply | Stream) else await found
         except Refused as refused:
             request.reply(refused.reply)
@@ -113,7 +113,7 @@ class Site:
             raise not_allowed(request.verb, "GET, HEAD")
         return resource
 
-    def _look(self, request: Request, resource: Resource) -> Reply | Stream | Awaitable[Reply]:
+    def _get(self, request: Request, resource: Resource) -> Reply | Stream | Awaitable[Reply]:
         if resource.is_endless and self.streams >= MAX_STREAMS and request.verb != "HEAD":
             raise Refused(503, f"{MAX_STREAMS} clients have live events, which is the limit", {"Retry-After": "10"})
         return resource.get(request)

@@ -42,7 +42,7 @@ class Process:
         self.pool: Pool[PoolServer] = pool(servers, **settings)  # type: ignore[arg-type]  # a pool's own
         self.pool.share_with_processes(self)
 
-    def look(self) -> None:
+    def refresh_sessions(self) -> None:
         for one in self.pool.servers:
             one.sessions = sum(count for (_, name), count in self._machine.sessions.items() if name == one.name)
 
@@ -111,7 +111,7 @@ def test_choice_that_needs_no_sessions_leaves_them_right(machine: Machine, rule:
     one.pick()
     other.pool.leave(theirs, 0.0)
     one.pool.leave(ours, 0.0)
-    one.pool.look()
+    one.pool.refresh_sessions()
     assert ours.sessions == 1
 
 

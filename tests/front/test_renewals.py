@@ -146,9 +146,9 @@ def test_bad_staple_has_words_of_its_own(site: Site) -> None:
 
 def test_files_that_change_just_now_are_looked_at_again_soon(site: Site) -> None:
     site.wall = datetime.now(NOW.tzinfo)
-    site.renewals.look(["default"], is_asked=False)
+    site.renewals.check(["default"], is_asked=False)
     site.write("a.pem", b"")
-    site.renewals.look(["default"], is_asked=False)
+    site.renewals.check(["default"], is_asked=False)
     site.clock.pump([0.1] * 5)
     site.write("a.pem", issue("a").pem)
     before = site.served()
@@ -161,7 +161,7 @@ def test_who_asks_learns_what_is_new(site: Site) -> None:
     site.write("b.pem", issue("b").pem)
     site.write("c.pem", b"")
     reported: list[Any] = []
-    site.renewals.look().addCallback(reported.append)
+    site.renewals.check().addCallback(reported.append)
     site.pass_time(1)
     (renewed,) = reported
     assert [(change.profile, change.news) for change in renewed.changes] == [
@@ -194,7 +194,7 @@ def test_watch_of_0_seconds_never_looks(site: Site) -> None:
 def test_look_that_a_reload_overtakes_changes_nothing(site: Site) -> None:
     for number in range(50):
         site.write(f"{number}.pem", issue(str(number)).pem)
-    site.renewals.look()
+    site.renewals.check()
     site.renewals.follow(site.adopt(), site.renewals.renewed)
     with logged() as events:
         site.pass_time(1)
@@ -206,7 +206,7 @@ def test_renewal_that_a_reload_undoes_is_found_again(site: Site) -> None:
     site.renewals.follow(site.adopt(watch="0s"), before)
     read_before_the_renewal = prepare(parse(FILE.format(watch="0s"), site.folder), process_state=site.process_state)
     site.write("a.pem", issue("a").pem)
-    site.renewals.look()
+    site.renewals.check()
     site.pass_time(1)
     renewed = site.served("other")
     read_before_the_renewal.adopt()
@@ -220,7 +220,7 @@ def test_work_goes_in_slices(site: Site) -> None:
     for number in range(20):
         site.write(f"{number}.pem", issue(str(number)).pem)
     reported: list[Any] = []
-    site.renewals.look(["default"]).addCallback(reported.append)
+    site.renewals.check(["default"]).addCallback(reported.append)
     assert reported == []
     slices = 0
     while not reported:

@@ -49,7 +49,7 @@ class Bench:
                 os.eventfd_read(bell)
             except BlockingIOError:
                 continue
-            capacity.look()
+            capacity.resume_if_room()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_sessions_of_a_worker_that_has_ended_leave(bench: Bench) -> None:
     one.join()
     other.join()
     bench.pages.fold(0, bench.places.counters)
-    other.look()
+    other.resume_if_room()
     assert bench.accepts[1]
     assert other.sessions == 1
 

@@ -16,8 +16,8 @@ from mailproxy.counting.places import BEAT
 from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.sockets import Key
 from mailproxy.process.counts import MainCounts
-from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
-from mailproxy.process.member import SILENT_LOOKS, SILENT_LOOKS_AT_START
+from mailproxy.process.forkers import SILENT_CHECKS as FORKER_SILENT_CHECKS
+from mailproxy.process.member import SILENT_CHECKS, SILENT_CHECKS_AT_START
 from mailproxy.process.message import Answer, Configure, Missed, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import ANSWER_SECONDS
 from mailproxy.process.replacement import FIRST_PAUSE_SECONDS, SHORT_LIFE_SECONDS
@@ -277,12 +277,12 @@ def test_worker_that_lived_long_is_replaced_without_a_pause(bench: Bench) -> Non
 def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogEvent]) -> None:
     bench.be_ready()
     bench.live(2)
-    bench.live(SILENT_LOOKS - 1, silent=1)
+    bench.live(SILENT_CHECKS - 1, silent=1)
     assert bench.played[1].process.poll() is None
     bench.live(1, silent=1)
     assert bench.played[1].process.wait(5) == -9
     assert bench.played[0].process.poll() is None
-    assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
+    assert f"has not responded for {SILENT_CHECKS} s" in lines(logged)[0]
     bench.end(bench.played[1])
     assert bench.workers.latest_ends[0].startswith("worker 1 did not respond and was killed at ")
 
@@ -297,7 +297,7 @@ def test_worker_that_begins_gets_bans_before_it_accepts(bench: Bench) -> None:
 
 
 def test_worker_that_begins_has_longer(bench: Bench) -> None:
-    bench.live(SILENT_LOOKS_AT_START - 1, silent=1)
+    bench.live(SILENT_CHECKS_AT_START - 1, silent=1)
     assert bench.played[1].process.poll() is None
     bench.live(1, silent=1)
     assert bench.played[1].process.wait(5) == -9
@@ -367,16 +367,16 @@ def test_forker_that_is_stopped_is_killed(bench: Bench, logged: Sequence[LogEven
     first = bench.forker.end = bench.forker.spares[0]
     bench.reactor.poller.poll(0)
     bench.forker.work()
-    bench.live(FORKER_SILENT_LOOKS + 5)
+    bench.live(FORKER_SILENT_CHECKS + 5)
     assert lines(logged) == []
     bench.forker.is_stopped = True
-    bench.live(FORKER_SILENT_LOOKS)
+    bench.live(FORKER_SILENT_CHECKS)
     assert first.process.poll() is None
     bench.live(1)
     assert first.process.wait(5) == -9
     assert bench.forker.spares[1].process.poll() is None
     assert lines(logged) == [
-        f"the forker, pid {first.process.pid}, has not answered {FORKER_SILENT_LOOKS} checks in a row, and is killed"
+        f"the forker, pid {first.process.pid}, has not answered {FORKER_SILENT_CHECKS} checks in a row, and is killed"
     ]
 
 

@@ -333,10 +333,10 @@ def test_process_is_the_first_for_some_turns_and_then_the_last(shared: Bench, mo
     monkeypatch.undo()
 
 
-def test_shared_listener_that_pauses_does_not_look(shared: Bench) -> None:
+def test_shared_listener_that_pauses_does_not_wait_again(shared: Bench) -> None:
     shared.listener.pause("full")
     shared.connect()
-    shared.listener.look()
+    shared.listener.wait_again()
     assert shared.poll() == 0
     shared.listener.resume("full")
     assert shared.poll() == 1

@@ -75,7 +75,7 @@ def login(login: Login) -> Talk[None]:
     yield from _meet()
     yield from _login(login.account)
     if login.mailbox is not None:
-        yield from _look(login.mailbox)
+        yield from _open_mailbox(login.mailbox)
 
 
 def _login(account: Account) -> Talk[None]:
@@ -92,7 +92,7 @@ def _login(account: Account) -> Talk[None]:
         raise (AccountRefused if status == b"NO" and code not in _TROUBLE else Unexpected)(step, "OK", line)
 
 
-def _look(mailbox: bytes) -> Talk[None]:
+def _open_mailbox(mailbox: bytes) -> Talk[None]:
     """Open a mailbox (section 6.3.2)."""
     line = yield from _reply(b"m1 SELECT %s\r\n" % quoted(mailbox), "SELECT", b"m1 ")
     status, code = _status(line)

@@ -34,7 +34,7 @@ def login(login: Login) -> Talk[None]:
     yield from greet()
     yield from _login(login.account)
     if login.mailbox is not None:
-        yield from _look()
+        yield from _check_mailbox()
 
 
 def _login(account: Account) -> Talk[None]:
@@ -50,7 +50,7 @@ def _login(account: Account) -> Talk[None]:
         yield from _identify(account.plain + b"\r\n", "AUTH", b"+OK")
 
 
-def _look() -> Talk[None]:
+def _check_mailbox() -> Talk[None]:
     """Check the mailbox with STAT (RFC 1939 section 5)."""
     yield from _ask(b"STAT\r\n", "STAT")
 
