@@ -74,12 +74,15 @@ class Worker:
 
     def begin(self) -> None:
         """Begin the signs of life, and wait for messages of the main process."""
+        self._send_beat()
+
+    def _send_beat(self) -> None:
         if self._service is not None:
             for frontend in self._service.frontends:
                 frontend.wait_again()
         self._beats += 1
         self._counts.beat(self._beats)
-        self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)
+        self._beat = self._reactor.callLater(BEAT_SECONDS, self._send_beat)
 
     # Messages from the main process.
 
