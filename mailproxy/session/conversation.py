@@ -19,7 +19,7 @@ CHUNK_BYTES = 4096
 class Speaking(Host, Protocol):
     """A session whose client speaks with mailproxy before TLS."""
 
-    def tls_wanted(self) -> None:
+    def begin_handshake(self) -> None:
         """Shake hands: the client's next byte belongs to TLS."""
 
     def taken_over(self, step: Step) -> None:
@@ -102,4 +102,4 @@ class Conversation(Stage):
             else:
                 # TLS gets a new stream: this one is never closed, and would keep itself and the session alive.
                 client.peer = None
-                session.tls_wanted()
+                session.begin_handshake()

@@ -31,7 +31,7 @@ class Ruled(Host, Described, Protocol):
     def tarpit(self, seconds: float, refuse: Callable[[], None]) -> bool:
         """Let the client wait before it is refused; return False if the tarpit is full."""
 
-    def tls_wanted(self) -> None:
+    def begin_handshake(self) -> None:
         """Shake hands."""
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
@@ -70,7 +70,7 @@ def _refuse(session: Ruled, rule: str, refuse: Refuse, tls: TlsFacts | Unknown |
     if refuse.kind == "close":
         (session.lose if session.facts is None else session.part)(RULED_OUT, rule)
     elif tls is UNKNOWN and terms.dialogue is None:
-        session.tls_wanted()  # the words need TLS
+        session.begin_handshake()  # the words need TLS
     else:
         words = refusal_with(terms.protocol, refuse.text, is_permanent=refuse.kind == "permanent")
         session.no_server(RULED_OUT, rule, words)

@@ -8,7 +8,7 @@ words to the client if the session is shut down in it (`farewell`)::
     stage         letter   ends with          the next stage
     Arrival       R        announced          as below: the first one that the frontend has
     Tarpit        R        (time passes)      over, Parting, or Handshake for a refusal in words
-    Conversation  R        tls_wanted         Handshake
+    Conversation  R        begin_handshake    Handshake
                            taken_over         Waiting, for a client that stays without TLS
     Handshake     R        handshake_done     Waiting
     Waiting       R Q C    dialled            Relay
@@ -312,7 +312,7 @@ class Session:
             self._enter(conversation)
             conversation.begin()
         elif terms.tls is not None:
-            self.tls_wanted()
+            self.begin_handshake()
         else:
             self._want_server()
 
@@ -321,7 +321,7 @@ class Session:
         """The limit on TLS handshakes at once, None if there is none."""
         return self._front.handshakes
 
-    def tls_wanted(self) -> None:
+    def begin_handshake(self) -> None:
         """Shake hands."""
         handshake = Handshake(self)
         self._enter(handshake)
