@@ -102,7 +102,7 @@ def serve(ready: Ready) -> int:
     reactor.callWhenRunning(service.startService)
     if ready.takeover is not None:
         previous = ready.takeover
-        reactor.callWhenRunning(service.succession.begin, previous.process, previous.finish, previous.inherited)
+        reactor.callWhenRunning(service.takeover_end.begin, previous.process, previous.finish, previous.inherited)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()

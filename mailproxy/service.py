@@ -20,7 +20,7 @@ from mailproxy.bans.breadth import BanBreadth
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Bans, Config
 from mailproxy.control.questions import Ask
-from mailproxy.control.succession import Succession
+from mailproxy.control.takeover_end import TakeoverEnd
 from mailproxy.control.watch import LivePublisher
 from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
@@ -84,7 +84,7 @@ class ProxyService(Service):
         self._started = prepared.settings
         self._background = BackgroundThread(reactor)
         self._admin_access = AdminAccess(self, reactor, self._background)
-        self.succession = Succession(
+        self.takeover_end = TakeoverEnd(
             self._background,
             left=self._own_socket_files,
             keeps=self._give_way,

@@ -11,5 +11,5 @@ sends live events, which wait in a ``backlog`` for a client that does not read. 
 the stats page and for ``mailproxy top``, and has the sentences of ``show info`` from ``sentence``. In ``mailproxy
 ctl``, ``call`` sends a request, ``table`` formats the answer with the words of ``format``, ``compare`` lists what a
 reload would change, and ``complete`` lists the words that may follow. ``takeover`` gets the listening sockets of a
-running service, ``succession`` lets that leave, and ``predecessor`` says whether it still has sessions.
+running service, ``takeover_end`` lets that leave, and ``predecessor`` says whether it still has sessions.
 """

@@ -32,7 +32,7 @@ def info(running: Running, watchers: int) -> Info:
     total = running.process_state.total
     sources = running.process_state.sources(running.generation.settings)
     reloading = running.reloading
-    replaced = running.succession.predecessor
+    replaced = running.takeover_end.predecessor
     if replaced is not None and not replaced.is_alive:
         replaced = None
     return Info(

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mailproxy.bans.breadth import BanBreadth
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config
-from mailproxy.control.succession import Succession
+from mailproxy.control.takeover_end import TakeoverEnd
 from mailproxy.control.watch import LivePublisher
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
@@ -28,7 +28,7 @@ class Running(Protocol):
 
     began: float | None
     stop: Stop
-    succession: Succession
+    takeover_end: TakeoverEnd
     drains: Drains
     reloading: Reloading
     bans: BanKeeper

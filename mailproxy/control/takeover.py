@@ -25,7 +25,7 @@ from typing import Any
 from mailproxy.control.call import Call, Closed, NoService
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
-from mailproxy.control.inheritance import inherit
+from mailproxy.control.takeover_state import take_over_state
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
@@ -46,7 +46,9 @@ def take_over(prepared: Prepared) -> Takeover:
     try:
         prepared.process_state.offer(takeover.sockets, prepared.settings.admin)
         now = time.monotonic()  # the clock of the poller, which is not there yet
-        takeover.inherited = inherit(prepared, takeover.ask("show frontends"), takeover.ask("show servers"), now)
+        takeover.inherited = take_over_state(
+            prepared, takeover.ask("show frontends"), takeover.ask("show servers"), now
+        )
     except BaseException:
         takeover.close()
         raise

@@ -218,7 +218,7 @@ def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, A
 
 def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, Admin]) -> None:
     running, first, _ = two
-    running.service.succession.is_under_way = True
+    running.service.takeover_end.is_under_way = True
     assert first.reply("hand over").startswith("the service is taking over from another process right now")
 
 
@@ -250,9 +250,9 @@ def follow(running: Running, error: Exception | None, pid: int = 4711) -> None:
         finally:
             is_over.set()
 
-    running.service.succession.begin(pid, finish)
-    assert running.service.succession.is_under_way
-    running.until(lambda: is_over.is_set() and not running.service.succession.is_under_way)
+    running.service.takeover_end.begin(pid, finish)
+    assert running.service.takeover_end.is_under_way
+    running.until(lambda: is_over.is_set() and not running.service.takeover_end.is_under_way)
 
 
 def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: Make) -> None:

@@ -45,7 +45,7 @@ class Context:
     @property
     def not_reached(self) -> str:
         """A sentence about the sessions of a process that this one has replaced; empty if there are none."""
-        predecessor = self.running.succession.predecessor
+        predecessor = self.running.takeover_end.predecessor
         return "" if predecessor is None else predecessor.sentence
 
     def log_request(self) -> None:

@@ -30,7 +30,7 @@ class Handover:
         self._check_taker()
         if running.stop.has_begun:
             raise BadCommand("the service is already stopping, and has no listening sockets")
-        if running.succession.is_under_way:
+        if running.takeover_end.is_under_way:
             raise BadCommand("the service is taking over from another process right now; try again when that has left")
         if running.drains.draining:
             # When that drain is over, it also closes the sockets that the other process has.

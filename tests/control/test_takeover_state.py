@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from attrs import asdict
 
-from mailproxy.control.inheritance import inherit
 from mailproxy.control.observe import server_status
+from mailproxy.control.takeover_state import take_over_state
 from mailproxy.front.prepare import Prepared, prepare
 from tests.config.builders import MISSING, read
 
@@ -40,7 +40,7 @@ def row_of(made: Prepared, **changes: Any) -> dict[str, Any]:
 
 def inherited(later: Prepared, row: dict[str, Any]) -> tuple[list[str], Any]:
     """What the later process says it has, and its server."""
-    lines = inherit(later, [], [row], NOW)
+    lines = take_over_state(later, [], [row], NOW)
     return lines, pool_of(later).servers[0]
 
 
@@ -110,7 +110,7 @@ def test_row_of_an_earlier_version_and_of_a_removed_server_are_passed_over() -> 
         row_of(prepared({}), server="d9", state_by_hand="maint"),
         {},
     ]
-    assert inherit(prepared({}), [{}], rows, NOW) == []
+    assert take_over_state(prepared({}), [{}], rows, NOW) == []
 
 
 def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
@@ -123,7 +123,7 @@ def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
         with socket.create_server(address) as previous:
             previous.shutdown(socket.SHUT_RD)
             sockets.source.offer([previous.dup()])
-        lines = inherit(later, [{"frontend": "front", "state": "drain"}], [], NOW)
+        lines = take_over_state(later, [{"frontend": "front", "state": "drain"}], [], NOW)
         assert lines == ["frontend front is drained"]
         later.bind()
         sockets.source.close_offered()

@@ -12,7 +12,7 @@ from mailproxy.control.takeover import StillServes
 from mailproxy.front.background_thread import BackgroundThread
 
 
-class Succession:
+class TakeoverEnd:
     """Tells the previous process to leave, and waits for that in a thread."""
 
     _log = Logger(namespace="mailproxy")

@@ -23,7 +23,7 @@ from mailproxy.proxyprotocol import InetAddress
 Row = Mapping[str, Any]
 
 
-def inherit(prepared: Prepared, frontends: Iterable[Row], servers: Iterable[Row], now: float) -> list[str]:
+def take_over_state(prepared: Prepared, frontends: Iterable[Row], servers: Iterable[Row], now: float) -> list[str]:
     """Apply the rows at the time `now`; return a line for each difference from a process that starts anew."""
     drained = {row.get("frontend") for row in frontends if row.get("state") == "drain"}
     kept = [frontend for frontend in prepared.settings.frontends if frontend.name in drained]
