@@ -103,7 +103,7 @@ class Backend:
         previous.observers.append(self._shared_changed)
         previous.check_soon = self._check_shared_soon
 
-    def part_from(self, previous: Backend) -> None:
+    def detach(self, previous: Backend) -> None:
         """Undo `succeed`."""
         self.pool.unshare(previous.pool)
         previous.observers.remove(self._shared_changed)

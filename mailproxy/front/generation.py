@@ -48,12 +48,14 @@ class Generation:
         self.learned: Learned = _do_nothing
         """Called, besides the frontend, with the capabilities that a frontend announces to its clients."""
         self.monitoring = Monitoring(prepared, loop, self.learn) if role.is_main else None
-        self._parts: list[Monitoring | Shutdowns | Slowstart] = [] if self.monitoring is None else [self.monitoring]
-        """The parts that run from `start` to `retire` beside the frontends."""
+        self._components: list[Monitoring | Shutdowns | Slowstart] = (
+            [] if self.monitoring is None else [self.monitoring]
+        )
+        """What runs from `start` to `retire` beside the frontends."""
         for backend in self.backends.values():
             # A change is logged before its consequences.
-            self._parts.append(Shutdowns(backend, self._end_sessions_with))
-            self._parts.append(Slowstart(backend, clock=loop.reactor, poller=loop.poller))
+            self._components.append(Shutdowns(backend, self._end_sessions_with))
+            self._components.append(Slowstart(backend, clock=loop.reactor, poller=loop.poller))
         self._earlier: list[Generation] = []
         """Earlier generations that still have sessions."""
         self._is_retired = False
@@ -103,8 +105,8 @@ class Generation:
             if self._role.is_main and (after is None or not after.listens_as(frontend.settings)):
                 self._log_addresses(frontend.settings, sockets[frontend.name])
         prepared.process_state.sockets.close_others(self.settings.frontends)
-        for part in self._parts:
-            part.start()
+        for component in self._components:
+            component.start()
 
     def listens_as(self, settings: config.Frontend) -> bool:
         """Return whether a frontend has the same name and addresses, and speaks the same, as one of these."""
@@ -131,7 +133,7 @@ class Generation:
     def _succeed(self, previous: Generation) -> None:
         earlier = [previous, *previous._earlier]
         while previous._earlier:
-            previous._part_from(previous._earlier[-1])
+            previous._detach(previous._earlier[-1])
         previous.retire()
         self._remember(previous)
         for one in earlier:
@@ -140,7 +142,7 @@ class Generation:
             self._earlier.append(one)
             for key in self.backends.keys() & one.backends.keys():
                 self.backends[key].succeed(one.backends[key])
-            one.when_over(partial(self._part_from, one))
+            one.when_over(partial(self._detach, one))
 
     def _remember(self, previous: Generation) -> None:
         """Announce the backends' last known capabilities until they have answered again."""
@@ -152,10 +154,10 @@ class Generation:
                 if before.dialogue.capabilities is not None:
                     frontend.learn(before.dialogue.capabilities)
 
-    def _part_from(self, earlier: Generation) -> None:
+    def _detach(self, earlier: Generation) -> None:
         self._earlier.remove(earlier)
         for key in self.backends.keys() & earlier.backends.keys():
-            self.backends[key].part_from(earlier.backends[key])
+            self.backends[key].detach(earlier.backends[key])
 
     def stop_accepting(self, *, takes_waiting: bool = False) -> None:
         """Stop accepting, perhaps after the clients in the kernel's queues; everything else continues."""
@@ -168,8 +170,8 @@ class Generation:
         """Stop accepting, checking and learning; the sessions continue."""
         # They refer to this generation: it must not refer to them.
         self.monitoring = None
-        while self._parts:
-            self._parts.pop(0).stop()
+        while self._components:
+            self._components.pop(0).stop()
         self._is_retired = True
         for frontend in self.frontends:
             frontend.retire(self._emptied)

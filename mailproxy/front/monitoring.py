@@ -34,7 +34,7 @@ class Monitoring:
         backends = prepared.backends
         self._names = loop.names(prepared.settings.resolvers) if _has_names(backends.values()) else None
         self.monitors = {key: self._make_monitor(backend) for key, backend in backends.items()}
-        self._parts: list[Monitor | FirstLook | CapabilityMonitor] = [
+        self._components: list[Monitor | FirstLook | CapabilityMonitor] = [
             *self.monitors.values(),
             *(FirstLook(backend, poller=loop.poller, timeouts=loop.timeouts) for backend in backends.values()),
             *(
@@ -75,12 +75,12 @@ class Monitoring:
 
     def start(self) -> None:
         """Begin."""
-        for part in self._parts:
+        for part in self._components:
             part.start()
 
     def stop(self) -> None:
         """Stop; the servers keep their state."""
-        for part in reversed(self._parts):
+        for part in reversed(self._components):
             part.stop()
         if self._names is not None:
             self._loop.leave(self._names)

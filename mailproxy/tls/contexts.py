@@ -101,7 +101,7 @@ class Contexts:
         raw = self._raw(first)
         assert first.context is not None
         for key in self._slots.keys() - slots.keys():
-            self._part_from(self._slots[key])
+            self._detach(self._slots[key])
         self._forget()
         self._slots, self._by_name, self.first, self.default = slots, by_name, first.context, raw
         for slot in slots.values():
@@ -138,7 +138,7 @@ class Contexts:
             self._left = deque(left for left in self._left if left.identity not in slot.identities)
         return slot.raw
 
-    def _part_from(self, slot: _Slot) -> None:
+    def _detach(self, slot: _Slot) -> None:
         now = self._clock()
         self._left.extend(_Left(now, identity) for identity in slot.identities)
 

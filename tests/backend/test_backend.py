@@ -292,7 +292,7 @@ def test_errors_of_the_former_s_sessions_are_looked_after() -> None:
     assert reported == ["down", "no-server"]
     assert urged == [one]
     assert later.pool.is_empty
-    later.part_from(previous)
+    later.detach(previous)
     previous.pool.passed(one, 2.0)
     assert reported == ["down", "no-server"]
 
