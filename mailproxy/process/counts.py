@@ -16,8 +16,8 @@ from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import BEAT
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import PROCESS_NAME, Counts, pace_name
-from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
-from mailproxy.process.shared_pool import PagePool, queue_names, server_name
+from mailproxy.process.page_pool import PagePool, queue_names, server_name
+from mailproxy.process.shared_capacity import SharedCapacity, WatchedCapacity, limit_names
 from mailproxy.sources.sources import Sources
 from mailproxy.sources.table import Table
 

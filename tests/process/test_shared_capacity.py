@@ -9,7 +9,7 @@ import pytest
 
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import Places
-from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
+from mailproxy.process.shared_capacity import SharedCapacity, WatchedCapacity, limit_names
 
 
 class Listener:
