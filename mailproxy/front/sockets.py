@@ -10,7 +10,7 @@ from mailproxy import config
 from mailproxy.front.socket_source import SocketSource
 from mailproxy.transport.bound import Bound
 
-Key = tuple[config.Bind, int]
+SocketKey = tuple[config.Bind, int]
 """An address, and a number that distinguishes several sockets with port 0."""
 
 
@@ -29,7 +29,7 @@ class Sockets:
     def __init__(self) -> None:
         self.source = SocketSource()
         """Has the sockets that the process did not open itself."""
-        self._open: dict[Key, Bound] = {}
+        self._open: dict[SocketKey, Bound] = {}
         self._suspended: set[str] = set()
 
     def keep_drained(self, frontends: Iterable[config.Frontend]) -> None:
@@ -73,7 +73,7 @@ class Sockets:
 
     def bind(self, frontends: Iterable[config.Frontend]) -> None:
         """Open the missing sockets; if some cannot be opened, close the new ones and raise `StartError` with each."""
-        opened: dict[Key, Bound] = {}
+        opened: dict[SocketKey, Bound] = {}
         problems = []
         for frontend, key in self._keys(frontends):
             if key in self._open or frontend.name in self._suspended:
@@ -89,15 +89,15 @@ class Sockets:
             raise StartError("\n".join(problems))
         self._open |= opened
 
-    def __getitem__(self, key: Key) -> Bound:
+    def __getitem__(self, key: SocketKey) -> Bound:
         """Return an open socket."""
         return self._open[key]
 
-    def keys(self) -> set[Key]:
+    def keys(self) -> set[SocketKey]:
         """Return the keys of the open sockets."""
         return set(self._open)
 
-    def adopt(self, key: Key, bound: Bound) -> None:
+    def adopt(self, key: SocketKey, bound: Bound) -> None:
         """Use a socket that another process has opened."""
         self._open[key] = bound
 
@@ -164,14 +164,14 @@ class Sockets:
                 raise
             raise StartError(f"frontend.{frontend.name}.bind: cannot listen: {error.strerror or error}") from error
 
-    def _of(self, frontend: config.Frontend) -> list[tuple[Key, Bound]]:
+    def _of(self, frontend: config.Frontend) -> list[tuple[SocketKey, Bound]]:
         return [(key, self._open[key]) for _, key in self._keys([frontend]) if key in self._open]
 
-    def keys_of(self, frontend: config.Frontend) -> list[Key]:
+    def keys_of(self, frontend: config.Frontend) -> list[SocketKey]:
         """Return the keys of a frontend's sockets, as long as no other one has the same port 0."""
         return [key for _, key in self._keys([frontend])]
 
-    def _keys(self, frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Frontend, Key]]:
+    def _keys(self, frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Frontend, SocketKey]]:
         seen: Counter[config.Bind] = Counter()
         for frontend in frontends:
             for bind in frontend.bind:

@@ -13,7 +13,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.process.message import DrainFrontend, EnableFrontend
 
 AskAll = Callable[[object], Sequence[Deferred[Any]]]

@@ -21,7 +21,7 @@ from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import BackendKey
 from mailproxy.front.role import MAIN
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.front.stop import SessionsEnd
 from mailproxy.networks.network_list import ReadList
 from mailproxy.process import message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall
 
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.process.channel import Channel
 from mailproxy.process.pidfd import Process
 

@@ -18,11 +18,11 @@ from mailproxy.config import Config
 from mailproxy.config.model import MailProtocol
 from mailproxy.control.questions import Question
 from mailproxy.front.gentle_stop import StopTimes
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.names.record import Record
 from mailproxy.networks.network_list import ReadList
 from mailproxy.tls.server_files import ServerFiles
-from mailproxy.tls.servers import Key as TlsKey
+from mailproxy.tls.servers import TlsKey
 from mailproxy.tls.store import Certificates
 from mailproxy.tls.trust import ClientTrust
 from mailproxy.tls.trust_files import TrustByProfile

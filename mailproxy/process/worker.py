@@ -24,7 +24,7 @@ from mailproxy.front.files import judge_files
 from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import ReadConfiguration
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts, WorkerCounts

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from mailproxy.counting.places import BEAT
 from mailproxy.front.gentle_stop import StopTimes
-from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.sockets import SocketKey
 from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers

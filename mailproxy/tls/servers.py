@@ -20,7 +20,7 @@ from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.stock import Stock
 from mailproxy.tls.trust import ClientTrust
 
-Key = tuple[str, tuple[str, ...]]
+TlsKey = tuple[str, tuple[str, ...]]
 """A profile's name, and the ALPN protocols of its frontends; frontends with the same profile differ only in these."""
 
 
@@ -40,8 +40,8 @@ class TlsServers:
     def __init__(self, stock: Stock | None = None) -> None:
         """With a `stock`, ticket keys come from there; without, each new server makes its own."""
         self._stock = stock
-        self._made: dict[Key, _Made] = {}
-        self._followed: Mapping[Key, int | None] | None = None
+        self._made: dict[TlsKey, _Made] = {}
+        self._followed: Mapping[TlsKey, int | None] | None = None
         """The numbers of the ticket keys of another process; None if this one chooses."""
 
     def get(
@@ -85,7 +85,7 @@ class TlsServers:
     def renewing(self, profile: str, certificates: tuple[Certificate, ...]) -> Steps[Callable[[], None]]:
         """Prepare `renew`, in steps; the result is a function that makes the change at once."""
         groups = yield from grouping(certificates)
-        ready: dict[Key, Callable[[], None]] = {}
+        ready: dict[TlsKey, Callable[[], None]] = {}
         for key, made in self._made.items():
             if key[0] == profile:
                 ready[key] = yield from made.server.renewing(groups)
@@ -123,7 +123,7 @@ class TlsServers:
         made._followed = self._followed
         return made
 
-    def _number(self, key: Key, settings: TlsProfile) -> int | None:
+    def _number(self, key: TlsKey, settings: TlsProfile) -> int | None:
         """Return the number of the stock's context with the ticket keys; None if the stock has none for it."""
         if self._followed is not None:
             return self._followed[key]
@@ -133,7 +133,7 @@ class TlsServers:
         return None if self._stock is None else self._stock.take()
 
     @property
-    def numbers(self) -> dict[Key, int | None]:
+    def numbers(self) -> dict[TlsKey, int | None]:
         """The numbers of the stock's contexts with the ticket keys, for `follow` in another process."""
         return {key: made.number for key, made in self._made.items()}
 
@@ -142,7 +142,7 @@ class TlsServers:
         """True if the stock had no context left for a profile: other processes have other ticket keys for it."""
         return self._stock is not None and any(made.number is None for made in self._made.values())
 
-    def follow(self, numbers: Mapping[Key, int | None]) -> None:
+    def follow(self, numbers: Mapping[TlsKey, int | None]) -> None:
         """Use the ticket keys with these numbers, from another process, from now on."""
         self._followed = numbers
 
@@ -158,7 +158,7 @@ class TlsServers:
             self._change_keys(key, made, None if self._stock is None else self._stock.take())
         return True
 
-    def take_keys(self, numbers: Mapping[Key, int | None]) -> None:
+    def take_keys(self, numbers: Mapping[TlsKey, int | None]) -> None:
         """Use the ticket keys with these numbers, from another process, from the next handshake on."""
         self.follow(numbers)
         for key, made in self._made.items():
@@ -166,11 +166,11 @@ class TlsServers:
             if number is not None and number != made.number:
                 self._change_keys(key, made, number)
 
-    def _change_keys(self, key: Key, made: _Made, number: int | None) -> None:
+    def _change_keys(self, key: TlsKey, made: _Made, number: int | None) -> None:
         made.server.change_keys(None if self._stock is None or number is None else self._stock.context(number))
         self._made[key] = evolve(made, number=number)
 
-    def forget_others(self, wanted: set[Key]) -> None:
+    def forget_others(self, wanted: set[TlsKey]) -> None:
         """Forget all profiles except those in use."""
         for key in self._made.keys() - wanted:
             del self._made[key]

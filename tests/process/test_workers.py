@@ -14,7 +14,7 @@ from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import BEAT
 from mailproxy.front.gentle_stop import StopTimes
-from mailproxy.front.sockets import Key
+from mailproxy.front.sockets import SocketKey
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_CHECKS as FORKER_SILENT_CHECKS
 from mailproxy.process.member import SILENT_CHECKS, SILENT_CHECKS_AT_START
@@ -34,7 +34,7 @@ from tests.session.bench import FakeReactor
 class Bench:
     """`Workers` for two processes, which the test controls as well as the forker."""
 
-    sockets: set[Key] = set()  # noqa: RUF012  # none
+    sockets: set[SocketKey] = set()  # noqa: RUF012  # none
 
     def __init__(self) -> None:
         self.reactor = FakeReactor()
@@ -49,7 +49,7 @@ class Bench:
         self.ready = self.workers.start()
         self.forker.work()
 
-    def reading(self, has: set[Key]) -> tuple[Configure, Sequence[int]]:
+    def reading(self, has: set[SocketKey]) -> tuple[Configure, Sequence[int]]:
         return Configure(self.number, read(), "here", {}, {}, ServerFiles(), (), {}, {}, (), frozenset(), (), ()), ()
 
     def first(self) -> Sequence[object]:
