@@ -36,7 +36,7 @@ from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.process_log import NoLog, ProcessLog
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import ReadConfiguration
-from mailproxy.front.reload import Reloaded
+from mailproxy.front.reload_queue import Reloaded
 from mailproxy.front.reloading import Reloading
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.revocations import Revocations

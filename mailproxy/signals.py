@@ -12,7 +12,7 @@ from twisted.logger import Logger
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from mailproxy.front.reload import Reloaded
+    from mailproxy.front.reload_queue import Reloaded
     from mailproxy.front.stop import Stop
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)

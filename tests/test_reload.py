@@ -19,7 +19,7 @@ from mailproxy.control import observe
 from mailproxy.front import reloading
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
-from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.reload_queue import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from tests.running import FakeLog, Running
 

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 
-from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.reload_queue import Reloaded, ReloadRefused
 from mailproxy.signals import RELOADS, STOPS, Signals
 
 

@@ -18,7 +18,7 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.kicks import Kicks
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.reload import Reloaded
+from mailproxy.front.reload_queue import Reloaded
 from mailproxy.front.reloading import Reloading
 from mailproxy.front.stop import Stop
 

@@ -22,7 +22,7 @@ from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.generation import Generation
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import ReadConfiguration, read
-from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
+from mailproxy.front.reload_queue import HalfReloaded, Reloaded, ReloadQueue, ReloadRefused
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stop import Stop
@@ -92,7 +92,7 @@ class Reloading:
         """The clock of `last_success`."""
         # The working directory may be another one later.
         self._file = os.path.abspath(service.source)
-        self._reloads = Reloads(self._reload)
+        self._reloads = ReloadQueue(self._reload)
         self.succeeded = 0
         self.failed = 0
         """The reloads that failed; each left all or some processes with the previous configuration."""

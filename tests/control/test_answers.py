@@ -21,7 +21,7 @@ from mailproxy.control.argument import STAGES
 from mailproxy.control.command import BY_NAME
 from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.live_bytes import COUNT_SECONDS
-from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.reload_queue import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stop import LEAVE_SPREAD_SECONDS
 from mailproxy.networks.network_list import NetworkList

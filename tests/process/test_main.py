@@ -22,7 +22,7 @@ from mailproxy.front.files import read_files
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import ReadConfiguration
-from mailproxy.front.reload import HalfReloaded
+from mailproxy.front.reload_queue import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.networks.network_list import ReadList
 from mailproxy.networks.network_set import NetworkSet

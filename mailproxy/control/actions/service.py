@@ -12,7 +12,7 @@ from mailproxy.control.actions.context import Context
 from mailproxy.control.answer import Answer
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.status import ChangeStatus
-from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused
+from mailproxy.front.reload_queue import HalfReloaded, Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session.counters import counted
 

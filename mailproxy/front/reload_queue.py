@@ -33,7 +33,7 @@ class ReloadRefused(Exception):
     """The reason why a reload is refused, in a sentence."""
 
 
-class Reloads:
+class ReloadQueue:
     """The reloads of a process, one after the other (mutable)."""
 
     def __init__(self, reload: Callable[[], Deferred[Reloaded]]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailproxy.config.difference import Difference
-from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
+from mailproxy.front.reload_queue import Reloaded, ReloadQueue, ReloadRefused
 
 
 class Front:
@@ -14,7 +14,7 @@ class Front:
 
     def __init__(self) -> None:
         self.begun: list[Deferred[Reloaded]] = []
-        self.reloads = Reloads(self._reload)
+        self.reloads = ReloadQueue(self._reload)
         self.reported: list[object] = []
 
     def _reload(self) -> Deferred[Reloaded]:
@@ -72,7 +72,7 @@ def test_reload_that_is_over_at_once_does_not_nest() -> None:
         done.callback(result(len(depth)))
         return done
 
-    reloads = Reloads(reload)
+    reloads = ReloadQueue(reload)
     reported: list[object] = []
     reloads.ask().addCallback(lambda first: reloads.ask().addCallback(reported.append))
     assert reported == [result(2)]
