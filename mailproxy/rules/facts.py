@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
@@ -26,6 +27,9 @@ _OF_TLS = (*_TEXTS, *_LISTS, *_CLAIMS)
 _COUNTS = ("source-connections", "source-rate", "handshake-failures", "auth-failures")
 _NAMES = ("source", "destination", "port", "tls", *_OF_TLS, "tlv.TYPE", "time", "banned", *_COUNTS)
 _NUMBERS = ("servers-up.BACKEND", "sessions.FRONTEND", "sessions.BACKEND")
+
+_name = re.compile(r"(?:[^\\,]|\\[\\,])+").fullmatch
+"""Return a match if a text is one name as the log writes it: commas and backslashes have a backslash before them."""
 
 _YES = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -69,7 +73,10 @@ class _Reader:
 
     def read(self, name: str, value: str) -> None:
         """Read one fact; raises ValueError or OverflowError."""
-        if name in _READERS:
+        if name in _LISTS:
+            key = name.replace("-", "_")
+            self.client[key] = (*self.client.get(key, ()), *_names(name, value))
+        elif name in _READERS:
             self.client[name.replace("-", "_")] = _READERS[name](value)
         elif name in _COUNTS:
             self.around["counts"][name] = float(_number(value))
@@ -151,8 +158,16 @@ def _claim(value: str) -> bool:
     return _YES[value.lower()]
 
 
-def _texts(value: str) -> tuple[str, ...]:
-    return tuple(value.split(",")) if value else ()
+def _names(fact: str, value: str) -> tuple[str, ...]:
+    """Read one name; a text that may as well be two names is refused."""
+    if not value:
+        return ()
+    if not _name(value):
+        raise Wrong(
+            f"is {quoted(value)}, needs a backslash before each comma and backslash, in quotes; "
+            f"write {fact}=NAME again for another name"
+        )
+    return (re.sub(r"\\(.)", r"\1", value),)
 
 
 def _minute(value: str) -> int:
@@ -185,7 +200,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(_TEXTS, str),
     "tls-version": _tls_version,
     "client-fingerprint": FINGERPRINT.read,
-    **dict.fromkeys(_LISTS, _texts),
     **dict.fromkeys(_CLAIMS, _claim),
 }
 """What reads the facts about the client itself."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailproxy.networks.network_list import NetworkLists
 from mailproxy.proxyprotocol import Tlv
 from mailproxy.rules.facts import BadFacts, read_facts
 from mailproxy.rules.stated import StatedClient, StatedSurroundings
 from mailproxy.rules.unknown import UNKNOWN
+from mailproxy.session.line import as_line, escaped
 from tests.config.builders import read
 from tests.rules.builders import TLS_FIELDS
 
@@ -34,7 +38,11 @@ def facts(words: str, **frontend: Any) -> tuple[StatedClient, StatedSurroundings
         ("tls-version=1.2", "tls_version", "1.2"),
         ("tls-version=TLSv1.3", "tls_version", "1.3"),
         (f"client-fingerprint={':'.join(32 * ['AB'])}", "client_fingerprint", 32 * "ab"),
-        ("client-cn=alice,bob", "client_cn", ("alice", "bob")),
+        ("client-cn=alice client-cn=bob", "client_cn", ("alice", "bob")),
+        (r"'client-cn=Doe\, John'", "client_cn", ("Doe, John",)),
+        (r'client-cn="Doe\\, John"', "client_cn", ("Doe, John",)),
+        (r"'client-cn=OFFICE\\john'", "client_cn", (r"OFFICE\john",)),
+        (r"'client-san=https://a.example.org/?a\,b' client-san=", "client_san", ("https://a.example.org/?a,b",)),
         ("client-cn=", "client_cn", ()),
         ("client-verified=yes", "client_verified", True),
         ("resumed=no", "resumed", False),
@@ -101,6 +109,10 @@ def test_surroundings_are_stated() -> None:
         ("port=65536", "port: is 65536, needs a whole number from 1 to 65535"),
         ("tls-version=1.1", 'tls-version: is "1.1", needs one of "1.2", "1.3"'),
         ("client-fingerprint=ab", 'client-fingerprint: is "ab", needs a SHA-256 fingerprint'),
+        ("client-cn=alice,bob", 'client-cn: is "alice,bob", needs a backslash before each comma and backslash'),
+        (r"client-cn=Doe\,John", 'client-cn: is "Doe,John", needs a backslash'),
+        (r"'client-cn=OFFICE\john'", "write client-cn=NAME again for another name"),
+        (r"'client-san=a\'", "client-san: is"),
         ("resumed=perhaps", 'resumed: is "perhaps", needs yes or no'),
         ("tls=yes", "tls: is only for tls=no; state a fact of TLS"),
         ("time=now", "time: is \"now\", needs a day and a time such as 'Mon 09:30'"),
@@ -113,3 +125,19 @@ def test_unknown_facts_and_wrong_values_are_refused(words: str, problem: str) ->
     with pytest.raises(BadFacts) as caught:
         facts(words)
     assert problem in str(caught.value)
+
+
+@given(st.lists(st.text(min_size=1), max_size=3))
+def test_names_as_the_log_writes_them_are_understood(names: list[str]) -> None:
+    client, _ = facts(shlex.join([f"client-cn={escaped(name)}" for name in names] or ["client-cn="]))
+    assert client.client_cn == tuple(names)
+
+
+@given(st.text(min_size=1))
+def test_name_in_quotes_of_the_log_is_understood_or_refused(name: str) -> None:
+    try:
+        client, _ = facts(as_line({"client-cn": escaped(name)}))
+    except BadFacts:
+        assert not name.isascii() or not name.isprintable()
+    else:
+        assert client.client_cn == (name,)
