@@ -1,4 +1,9 @@
-"""Reads the facts that an admin states of a client, named as the keys of conditions: ``source=10.1.2.3 sni=a.org``."""
+"""
+Reads the facts that an admin states of a client, named as the keys of conditions: ``source=10.1.2.3 sni=a.org``.
+
+A fact without a value, ``sni=``, says that the client has none. Without an address it is a client of a UNIX socket,
+and without a version of TLS or a cipher it does not use TLS.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +22,15 @@ from mailproxy.config.place import UNIX
 from mailproxy.config.tlv import CUSTOM_VALUE, TLV_TYPE
 from mailproxy.config.words import listed, nearest, quoted
 from mailproxy.networks.network_list import NetworkLists
-from mailproxy.proxyprotocol import Tlv
+from mailproxy.proxyprotocol import Tlv, TlvType
 from mailproxy.rules.stated import StatedClient, StatedSurroundings
+from mailproxy.rules.unknown import UNKNOWN
 
 _TEXTS = ("sni", "alpn", "tls-version", "cipher", "group", "client-issuer", "client-fingerprint")
 _LISTS = ("client-cn", "client-san")
 _CLAIMS = ("resumed", "client-verified")
 _OF_TLS = (*_TEXTS, *_LISTS, *_CLAIMS)
+_ALWAYS_WITH_TLS = ("tls_version", "cipher")
 _COUNTS = ("source-connections", "source-rate", "handshake-failures", "auth-failures")
 _NAMES = ("source", "destination", "port", "tls", *_OF_TLS, "tlv.TYPE", "time", "banned", *_COUNTS)
 _NUMBERS = ("servers-up.BACKEND", "sessions.FRONTEND", "sessions.BACKEND")
@@ -50,8 +57,10 @@ def read_facts(
             raise BadFacts(f"{name}: is {quoted(value)}, which is too large") from None
         except ValueError as error:
             raise BadFacts(f"{name}: {error}") from None
-    client = (_NO_TLS if frontend.tls == "none" else {}) | reader.client
-    if reader.tlvs or not (frontend.accept_proxy or frontend.accept_proxy_optional):
+    client = reader.client
+    if frontend.tls == "none" or any(client.get(name, UNKNOWN) is None for name in _ALWAYS_WITH_TLS):
+        client = _NO_TLS | {name: value for name, value in client.items() if value or name not in _NO_TLS}
+    if reader.has_tlvs or not (frontend.accept_proxy or frontend.accept_proxy_optional):
         client["tlvs"] = tuple(reader.tlvs)
     return StatedClient(**client), StatedSurroundings(lists=lists, **reader.around)
 
@@ -70,6 +79,8 @@ class _Reader:
         self.client: dict[str, Any] = {}
         self.around: dict[str, Any] = {"now": now, "numbers": {}, "counts": {}}
         self.tlvs: list[Tlv] = []
+        self.has_tlvs = False
+        """Whether a TLV is stated, or that there is none; those that are stated are all of the header."""
 
     def read(self, name: str, value: str) -> None:
         """Read one fact; raises ValueError or OverflowError."""
@@ -84,9 +95,14 @@ class _Reader:
             self._check_name(name)
             self.around["numbers"][name] = _number(value)
         elif name.startswith("tlv."):
-            self.tlvs.append(Tlv(TLV_TYPE.read(name.removeprefix("tlv.")), _tlv_value(name, value)))
+            self._read_tlv(TLV_TYPE.read(name.removeprefix("tlv.")), value)
         else:
             self._read_other(name, value)
+
+    def _read_tlv(self, type: int, value: str) -> None:
+        self.has_tlvs = True
+        if value:
+            self.tlvs.append(Tlv(type, _tlv_value(type, value)))
 
     def _check_name(self, fact: str) -> None:
         key, _, name = fact.partition(".")
@@ -129,7 +145,7 @@ def _unknown(name: str) -> str:
 
 
 def _host(value: str) -> bytes | None:
-    if value == UNIX:
+    if value in ("", UNIX):
         return None
     try:
         return ip_address(value).packed
@@ -138,21 +154,33 @@ def _host(value: str) -> bytes | None:
 
 
 def _number(value: str) -> int:
+    if not value:
+        return 0
     if not (value.isascii() and value.isdigit()):
         raise Wrong(f"is {quoted(value)}, needs a whole number")
     return int(value)
 
 
-def _port(value: str) -> int:
-    return PORT.read(_number(value))
+def _port(value: str) -> int | None:
+    return PORT.read(_number(value)) if value else None
 
 
-def _tls_version(value: str) -> str:
+def _text(value: str) -> str | None:
+    return value or None
+
+
+def _tls_version(value: str) -> str | None:
     """Read a version as conditions have it, or as the log and OpenSSL write it."""
-    return TLS_VERSION.read(value.removeprefix("TLSv"))
+    return TLS_VERSION.read(value.removeprefix("TLSv")) if value else None
+
+
+def _fingerprint(value: str) -> str | None:
+    return FINGERPRINT.read(value) if value else None
 
 
 def _claim(value: str) -> bool:
+    if not value:
+        return False
     if value.lower() not in _YES:
         raise Wrong(f"is {quoted(value)}, needs yes or no")
     return _YES[value.lower()]
@@ -181,14 +209,13 @@ def _minute(value: str) -> int:
     return first + int(hours) * 60 + int(minutes)
 
 
-def _tlv_value(name: str, value: str) -> bytes:
-    """Return the bytes of a TLV whose value is stated as conditions see it."""
-    number = TLV_TYPE.read(name.removeprefix("tlv."))
-    if number == TLV_TYPE.read("azure") and value.isdigit():
+def _tlv_value(type: int, value: str) -> bytes:
+    """Return the bytes of a TLV whose value is stated as conditions see it, or in hexadecimal digits."""
+    if type == TlvType.AZURE and value.isdigit():
         return b"\x01" + int(value).to_bytes(4, "little")
-    if number == TLV_TYPE.read("gcp") and value.isdigit():
+    if type == TlvType.GCP and value.isdigit():
         return int(value).to_bytes(8)
-    if number == TLV_TYPE.read("aws"):
+    if type == TlvType.AWS and not value.startswith("hex:"):
         return b"\x01" + value.encode()
     return CUSTOM_VALUE.read(value)
 
@@ -197,9 +224,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "source": _host,
     "destination": _host,
     "port": _port,
-    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_TEXTS, _text),
     "tls-version": _tls_version,
-    "client-fingerprint": FINGERPRINT.read,
+    "client-fingerprint": _fingerprint,
     **dict.fromkeys(_CLAIMS, _claim),
 }
 """What reads the facts about the client itself."""

@@ -44,6 +44,14 @@ def facts(words: str, **frontend: Any) -> tuple[StatedClient, StatedSurroundings
         (r"'client-cn=OFFICE\\john'", "client_cn", (r"OFFICE\john",)),
         (r"'client-san=https://a.example.org/?a\,b' client-san=", "client_san", ("https://a.example.org/?a,b",)),
         ("client-cn=", "client_cn", ()),
+        ("source=", "source", None),
+        ("destination=", "destination", None),
+        ("port=", "port", None),
+        ("sni=", "sni", None),
+        ("group=", "group", None),
+        ("client-fingerprint=", "client_fingerprint", None),
+        ("client-verified=", "client_verified", False),
+        ("resumed=", "resumed", False),
         ("client-verified=yes", "client_verified", True),
         ("resumed=no", "resumed", False),
         ("'client-issuer=CN=My CA'", "client_issuer", "CN=My CA"),
@@ -72,13 +80,33 @@ def test_client_without_a_header_has_no_tlvs() -> None:
         ("tlv.gcp=5", Tlv(0xE0, bytes(7) + b"\x05")),
         ("tlv.0xE5=blue", Tlv(0xE5, b"blue")),
         ("tlv.0xE5=hex:00ff", Tlv(0xE5, b"\x00\xff")),
+        ("tlv.0xE5=hex:", Tlv(0xE5, b"")),
+        ("tlv.aws=hex:", Tlv(0xEA, b"")),
+        ("tlv.azure=hex:", Tlv(0xEE, b"")),
+        ("tlv.gcp=hex:00", Tlv(0xE0, b"\x00")),
     ],
 )
 def test_tlv_is_stated_as_conditions_see_it(words: str, tlv: Tlv) -> None:
     assert facts(words)[0].tlvs == (tlv,)
 
 
-@pytest.mark.parametrize(("words", "frontend"), [("tls=no", {}), ("", {"tls": "none"})])
+def test_tlv_without_a_value_is_not_in_the_header() -> None:
+    assert facts("tlv.aws=", accept_proxy=["10.0.0.0/8"])[0].tlvs == ()
+    assert facts("tlv.aws= tlv.0xE5=blue")[0].tlvs == (Tlv(0xE5, b"blue"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "frontend"),
+    [
+        ("tls=no", {}),
+        ("", {"tls": "none"}),
+        ("tls=", {}),
+        ("tls-version=", {}),
+        ("cipher=", {}),
+        ("client-verified= tls-version= resumed=no", {}),
+        ("client-verified=", {"tls": "none"}),
+    ],
+)
 def test_client_without_tls_has_no_facts_of_tls(words: str, frontend: dict[str, str]) -> None:
     client, _ = facts(words, **frontend)
     assert {getattr(client, name) for name in TLS_FIELDS} == {None, ()}
@@ -90,6 +118,9 @@ def test_surroundings_are_stated() -> None:
     )
     assert around.servers_up("dovecot")() == 0
     assert (around.frontend_sessions("imaps")(), around.backend_sessions("dovecot")()) == (5, 6)
+    _, nothing = facts("servers-up.dovecot= sessions.imaps= source-rate= banned=")
+    assert (nothing.numbers, nothing.counts) == ({"servers-up.dovecot": 0, "sessions.imaps": 0}, {"source-rate": 0.0})
+    assert nothing.is_banned is False
     assert (around.counts, around.is_banned, around.minute()) == ({"source-rate": 30.0}, True, (24 + 9) * 60 + 30)
 
 
@@ -115,6 +146,7 @@ def test_surroundings_are_stated() -> None:
         (r"'client-san=a\'", "client-san: is"),
         ("resumed=perhaps", 'resumed: is "perhaps", needs yes or no'),
         ("tls=yes", "tls: is only for tls=no; state a fact of TLS"),
+        ("time=", "time: is \"\", needs a day and a time such as 'Mon 09:30'"),
         ("time=now", "time: is \"now\", needs a day and a time such as 'Mon 09:30'"),
         ("time='Mon-Fri 09:30'", 'time: is "Mon-Fri 09:30", needs one day'),
         ("tlv.azur=1", 'tlv.azur: is "azur", which is not a TLV; did you mean "azure"?'),
