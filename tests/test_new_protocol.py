@@ -14,7 +14,7 @@ from mailproxy.mail.capabilities import Offer
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocol import Protocol
 from mailproxy.mail.protocols import PROTOCOLS
-from mailproxy.mail.script import Act, Answer, Script
+from mailproxy.mail.script import Answer, Reaction, Script
 from mailproxy.session.relay import Relay
 from tests.config.builders import problem, read
 from tests.session.bench import Bench, open_bench
@@ -37,7 +37,7 @@ class GossipScript(Script):
         self.greeting = b"HI %s %s\r\n" % (host, b",".join(OFFER.announced(capabilities, optional=optional)))
 
     def answer(self, line: bytes) -> Answer:
-        return Answer(b"YES\r\n", Act.START_TLS) if line == b"SEAL" else Answer(b"NO\r\n", Act.FAIL)
+        return Answer(b"YES\r\n", Reaction.START_TLS) if line == b"SEAL" else Answer(b"NO\r\n", Reaction.FAIL)
 
     def closing(self, text: str) -> bytes:
         return b"OUT %s\r\n" % text.encode()

@@ -29,7 +29,7 @@ class Login:
 
 
 @frozen
-class Half:
+class SplitCommand:
     """A command in two pieces: the second alone must be an error, both together must not."""
 
     first: bytes
@@ -74,7 +74,7 @@ class Dialect:
     """Harmless, and succeeds before a login."""
 
     farewell: Command
-    half: Half
+    half: SplitCommand
     logins: tuple[Login, ...]
     membership: Membership
     offer: Callable[[Iterable[bytes]], Offer]

@@ -8,7 +8,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, Origin, inet_target
 from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.names.record import Record
-from mailproxy.names.slots import Fill, Follows
+from mailproxy.names.slots import Follows, SlotFiller
 from mailproxy.transport.poller import Poller
 
 _REASON = "according to DNS"
@@ -22,7 +22,7 @@ class Addresses:
         self._backend = backend
         self._names = names
         self._poller = poller
-        self._fills: list[Fill] = []
+        self._fillers: list[SlotFiller] = []
 
     def start(self) -> None:
         """Begin to look names up; servers without an answer get no clients."""
@@ -35,7 +35,7 @@ class Addresses:
                 placed = tuple(server.record for server in servers)
                 place = partial(self._placed, servers)
                 assert self._names is not None, "there are names to follow"
-                self._fills.append(Fill(self._names, label, origin.settings, place, placed))
+                self._fillers.append(SlotFiller(self._names, label, origin.settings, place, placed))
 
     @property
     def are_known(self) -> bool:
@@ -45,8 +45,8 @@ class Addresses:
 
     def stop(self) -> None:
         """Stop; the servers keep their addresses."""
-        while self._fills:
-            self._fills.pop().stop()
+        while self._fillers:
+            self._fillers.pop().stop()
 
     def _placed(self, servers: list[BackendServer], index: int, record: Record | None) -> None:
         """Set the address of a slot; the server of an empty slot gets no new sessions, and its sessions continue."""

@@ -18,7 +18,7 @@ from mailproxy.checks.connection import ConnectionEnd, ProbeConnection
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.config.place import InetBind, NamedServer
-from mailproxy.mail.advice import Way, header_ignored
+from mailproxy.mail.advice import ConnectionFacts, header_ignored
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.profiles import PROFILES
@@ -129,12 +129,12 @@ class CapabilityQuery:
         failure = probe.failure or late
         if end.stage != "answer":
             return CapabilityAnswer(server.name, None, failure)
-        way = Way(
+        facts = ConnectionFacts(
             sends_header=backend.settings.send_proxy != "none",
             has_tls=server.origin.tls is not None,
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
-        cause = way.likely_cause(probe.first_bytes, is_closed=not end.is_late)
+        cause = facts.likely_cause(probe.first_bytes, is_closed=not end.is_late)
         return CapabilityAnswer(server.name, None, f"{failure}; {cause}" if cause else failure)
 
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:

@@ -18,7 +18,7 @@ from mailproxy.checks.tcp import tcp_probe
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.config.secret import UnusableSecret, read_authorization, read_secret
-from mailproxy.mail.advice import Way
+from mailproxy.mail.advice import ConnectionFacts
 from mailproxy.mail.backend.account import Account, Login
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
@@ -50,13 +50,13 @@ def make_check(
     kind = settings.header or ("none" if settings.type == "agent" else "local")
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
-    way = Way(
+    facts = ConnectionFacts(
         sends_header=bool(header),
         has_tls=bool(settings.tls),
         distrusts=distrusts,
         header_key="send-proxy" if send_proxy == "none" else "check-header",
     )
-    make_probe = _probes(settings, protocol, host, remedy if header else "", way)
+    make_probe = _probes(settings, protocol, host, remedy if header else "", facts)
     check = ConnectionCheck(make_probe, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
@@ -74,7 +74,7 @@ class _Elsewhere:
 
 
 def _probes(
-    settings: config.Check, protocol: MailProtocol, host: str, remedy: str, way: Way
+    settings: config.Check, protocol: MailProtocol, host: str, remedy: str, facts: ConnectionFacts
 ) -> Callable[[], CheckProbe]:
     match settings.type_for(protocol):
         case "tcp":
@@ -82,9 +82,9 @@ def _probes(
         case "agent":
             return AgentProbe
         case "mail":
-            return mail_probes(protocol, remedy, way)
+            return mail_probes(protocol, remedy, facts)
         case "login":
-            return login_probes(protocol, _login(settings, host), remedy, way)
+            return login_probes(protocol, _login(settings, host), remedy, facts)
         case kind:
             raise ValueError(f'there is no check of type "{kind}"')
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.outcome import Outcome
-from mailproxy.mail.advice import Way, header_ignored
+from mailproxy.mail.advice import ConnectionFacts, header_ignored
 from mailproxy.mail.backend.account import Login, secretly
 from mailproxy.mail.backend.talk import (
     AccountRefused,
@@ -47,19 +47,19 @@ def login_talk(protocol: str, login: Login) -> Talk[None]:
 class MailProbe:
     """Leads one talk (mutable; one per connection)."""
 
-    __slots__ = ("_first_bytes", "_has_parted", "_reader", "_refused", "_remedy", "_shown", "_way")
+    __slots__ = ("_facts", "_first_bytes", "_has_parted", "_reader", "_refused", "_remedy", "_shown")
 
-    def __init__(self, talk: Talk[None], shown: str, remedy: str = "", way: Way | None = None) -> None:
+    def __init__(self, talk: Talk[None], shown: str, remedy: str = "", facts: ConnectionFacts | None = None) -> None:
         """
         Lead `talk`; `shown` is the outcome's reason if it succeeds.
 
-        `remedy` says how to make the server take PROXY headers; empty if it is sent none. `way` says why it may be
+        `remedy` says how to make the server take PROXY headers; empty if it is sent none. `facts` says why it may be
         silent.
         """
         self._reader = TalkReader(talk, unasked=True)
         self._shown = shown
         self._remedy = remedy
-        self._way = way
+        self._facts = facts
         self._first_bytes = b""
         self._refused: BackendRefused | None = None
         self._has_parted = False
@@ -97,25 +97,29 @@ class MailProbe:
                 return Outcome(False, header_ignored(error.received, self._remedy), end.seconds, ignores_header=True)
             return Outcome(False, str(error), end.seconds)
         except BackendRefused as refused:
-            cause = "" if self._way is None else self._way.likely_cause(self._first_bytes, is_closed=self._has_parted)
+            cause = (
+                "" if self._facts is None else self._facts.likely_cause(self._first_bytes, is_closed=self._has_parted)
+            )
             return Outcome(False, f"{refused}; {cause}" if cause else str(refused), end.seconds)
         return Outcome(True, self._shown, end.seconds)
 
 
-def mail_probes(protocol: str, remedy: str = "", way: Way | None = None) -> Callable[[], MailProbe]:
+def mail_probes(protocol: str, remedy: str = "", facts: ConnectionFacts | None = None) -> Callable[[], MailProbe]:
     """
     Return what makes the probes of ``mail``; ValueError for a protocol whose server does not greet.
 
-    `remedy` and `way` are those of `MailProbe`.
+    `remedy` and `facts` are those of `MailProbe`.
     """
     _require(protocol, "mail")
-    return lambda: MailProbe(mail_talk(protocol), "greeted", remedy, way)
+    return lambda: MailProbe(mail_talk(protocol), "greeted", remedy, facts)
 
 
-def login_probes(protocol: str, login: Login, remedy: str = "", way: Way | None = None) -> Callable[[], MailProbe]:
+def login_probes(
+    protocol: str, login: Login, remedy: str = "", facts: ConnectionFacts | None = None
+) -> Callable[[], MailProbe]:
     """Return what makes the probes of ``login``, as `mail_probes` does; ValueError also for an impossible mailbox."""
     _require(protocol, "login")
-    return lambda: MailProbe(login_talk(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
+    return lambda: MailProbe(login_talk(protocol, login), PROTOCOLS[protocol].login_shows, remedy, facts)
 
 
 def _require(protocol: str, kind: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mailproxy.config import DEFAULT_FILE
 from mailproxy.config.duration import seconds
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.words import printable
 from mailproxy.control.call import Call, NoService, socket_of
 from mailproxy.top.letters import charset_of
@@ -82,7 +82,7 @@ def _show(path: Callable[[], str], interval: float) -> int:
 def _interval(text: str) -> float:
     try:
         value = seconds(text)
-    except Wrong as error:
+    except WrongValue as error:
         raise ArgumentTypeError(str(error)) from None
     if not MIN_SECONDS <= value <= MAX_SECONDS:
         raise ArgumentTypeError(f"is {text!r}, needs 200ms to 30s")

@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mailproxy.config.hostname import host_name, srv_name
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.place import (
     Bind,
     InetBind,
@@ -68,16 +68,16 @@ def _binds(text: str) -> tuple[Bind, ...]:
     if text.startswith(_SYSTEMD):
         return (SystemdBind(_descriptor_name(text)),)
     if "," in text:
-        raise Wrong(f"is {quoted(text)}; write each address as an entry of its own")
+        raise WrongValue(f"is {quoted(text)}; write each address as an entry of its own")
     for prefix, instead in _PREFIXES.items():
         if text.startswith(prefix):
-            raise Wrong(f"is {quoted(text)}; {prefix} is HAProxy's, write {instead}")
+            raise WrongValue(f"is {quoted(text)}; {prefix} is HAProxy's, write {instead}")
     if re.fullmatch("[0-9]+", text):
-        raise Wrong(f'is {quoted(text)} without an address; write ":{text}" for every IPv4 address')
+        raise WrongValue(f'is {quoted(text)} without an address; write ":{text}" for every IPv4 address')
     short = _SHORT.fullmatch(text)
     match = _match(f"{_EVERY[short['host']]}:{short['ports']}" if short else text, text, _BIND)
     if match["port"] is None:
-        raise Wrong(f"is {quoted(text)} without a port, needs {_BIND}")
+        raise WrongValue(f"is {quoted(text)} without a port, needs {_BIND}")
     host = _host(match, text, _BIND)
     return tuple(InetBind(host, port) for port in _ports(match["port"], text))
 
@@ -85,14 +85,14 @@ def _binds(text: str) -> tuple[Bind, ...]:
 def _listen(text: str) -> InetBind | UnixBind:
     found = _binds(text)
     if len(found) != 1 or isinstance(found[0], SystemdBind):
-        raise Wrong(f"is {quoted(text)}, needs {_LISTEN}")
+        raise WrongValue(f"is {quoted(text)}, needs {_LISTEN}")
     return found[0]
 
 
 def _descriptor_name(text: str) -> str:
     name = text.removeprefix(_SYSTEMD)
     if not re.fullmatch(r"[!-9;-~]{1,255}", name):
-        raise Wrong(f'is {quoted(text)}, needs the FileDescriptorName of a socket unit, such as "systemd:imaps"')
+        raise WrongValue(f'is {quoted(text)}, needs the FileDescriptorName of a socket unit, such as "systemd:imaps"')
     return name
 
 
@@ -104,15 +104,15 @@ def _ports(digits: str, text: str) -> range:
         return range(port, port + 1)
     ports = range(_port(first, text), _port(last, text) + 1)
     if not ports or ports[0] == 0:
-        raise Wrong(f"is {quoted(text)}, in which {digits} is not a range of ports; it goes up, from 1 or more")
+        raise WrongValue(f"is {quoted(text)}, in which {digits} is not a range of ports; it goes up, from 1 or more")
     if len(ports) > MAX_PORTS:
-        raise Wrong(f"is {quoted(text)}, a range of {len(ports)} ports; at most {MAX_PORTS} are allowed")
+        raise WrongValue(f"is {quoted(text)}, a range of {len(ports)} ports; at most {MAX_PORTS} are allowed")
     return ports
 
 
 def _socket(text: str) -> str:
     if not text.startswith("/"):
-        raise Wrong(f"is {quoted(text)}, needs {_SOCKET}")
+        raise WrongValue(f"is {quoted(text)}, needs {_SOCKET}")
     return unix_path(text)
 
 
@@ -120,7 +120,7 @@ def _server(text: str) -> ServerAddress:
     if text.startswith("/"):
         return UnixServer(unix_path(text))
     if " " in text:
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(text)}, needs the address alone: {quoted(text.strip().partition(' ')[0])}; what HAProxy has "
             'behind it are keys of their own, such as check = { type = "mail" }'
         )
@@ -133,7 +133,7 @@ def _named(text: str) -> NamedServer | SrvServer:
     if text.startswith(_SRV):
         return SrvServer(srv_name(text.removeprefix(_SRV)))
     if not _is_named(text):
-        raise Wrong(f"is {quoted(text)}, an address: that is one server; needs {_NAMED}")
+        raise WrongValue(f"is {quoted(text)}, an address: that is one server; needs {_NAMED}")
     name, colon, digits = text.partition(":")
     port = _port(digits, text) if colon else None
     _check_port(port, text)
@@ -154,13 +154,13 @@ def _bare_host(text: str) -> IPv4Address | IPv6Address:
     try:
         host = ip_address(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, needs {_HOST}") from None
+        raise WrongValue(f"is {quoted(text)}, needs {_HOST}") from None
     _check_host(host, text, _HOST)
     return host
 
 
 def to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
-    """Read an address that can be connected to, and its port if there is one; `needs` is for what `Wrong` says."""
+    """Read an address that can be connected to, and its port if there is one; `needs` is for what `WrongValue` says."""
     host, port = _split(text, needs)
     _check_host(host, text, needs)
     _check_port(port, text)
@@ -169,12 +169,12 @@ def to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int
 
 def _check_host(host: IPv4Address | IPv6Address, text: str, needs: str) -> None:
     if host.is_unspecified or host.is_multicast:
-        raise Wrong(f"is {quoted(text)}, which cannot be connected to; needs {needs}")
+        raise WrongValue(f"is {quoted(text)}, which cannot be connected to; needs {needs}")
 
 
 def _check_port(port: int | None, text: str) -> None:
     if port == 0:
-        raise Wrong(f"is {quoted(text)}: port 0 cannot be connected to, needs one from 1 to 65535")
+        raise WrongValue(f"is {quoted(text)}: port 0 cannot be connected to, needs one from 1 to 65535")
 
 
 def _split(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
@@ -185,7 +185,7 @@ def _split(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None
 def _match(address: str, text: str, needs: str) -> re.Match[str]:
     match = _ADDRESS.fullmatch(address)
     if match is None:
-        raise Wrong(f"is {quoted(text)}, needs {needs}{_brackets(text)}")
+        raise WrongValue(f"is {quoted(text)}, needs {needs}{_brackets(text)}")
     return match
 
 
@@ -206,29 +206,29 @@ def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Addr
     try:
         host = IPv6Address(match["v6"]) if match["v6"] else IPv4Address(match["v4"])
     except ValueError:
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is not an IP address; needs {needs}"
         ) from None
     if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
-        raise Wrong(f"is {quoted(text)}, an IPv4 address in IPv6 form; write {host.ipv4_mapped}")
+        raise WrongValue(f"is {quoted(text)}, an IPv4 address in IPv6 form; write {host.ipv4_mapped}")
     return host
 
 
 def _port(digits: str, text: str) -> int:
     if re.fullmatch("[0-9]+-[0-9]+", digits):
-        raise Wrong(f"is {quoted(text)}, in which {digits} is a range of ports; needs one port")
+        raise WrongValue(f"is {quoted(text)}, in which {digits} is a range of ports; needs one port")
     if not (re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535):
-        raise Wrong(f"is {quoted(text)}, in which {quoted(digits)} is not a port; a port is at most 65535")
+        raise WrongValue(f"is {quoted(text)}, in which {quoted(digits)} is not a port; a port is at most 65535")
     return int(digits)
 
 
 def unix_path(text: str) -> str:
-    """Return the path of a UNIX socket, or raise `Wrong`."""
+    """Return the path of a UNIX socket, or raise `WrongValue`."""
     size = len(text.encode())
     if size > _MAX_UNIX_PATH:
-        raise Wrong(f"is a path of {size} bytes; a UNIX socket's path has at most {_MAX_UNIX_PATH}")
+        raise WrongValue(f"is a path of {size} bytes; a UNIX socket's path has at most {_MAX_UNIX_PATH}")
     if not text.isprintable():
-        raise Wrong(f"is {quoted(text)}; the path of a UNIX socket must be printable")
+        raise WrongValue(f"is {quoted(text)}; the path of a UNIX socket must be printable")
     return text
 
 

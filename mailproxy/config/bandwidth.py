@@ -2,7 +2,7 @@
 
 import re
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import quoted
 
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
@@ -17,10 +17,10 @@ _NEEDS = 'bytes per second such as "1MiB/s"'
 def _read(text: str) -> int:
     match = _BANDWIDTH.fullmatch(text)
     if match is None or match[2] not in _UNITS:
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}; units are {', '.join(_UNITS)}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}; units are {', '.join(_UNITS)}")
     value = int(match[1]) * _UNITS[match[2]]
     if not MIN_BANDWIDTH <= value <= MAX_BANDWIDTH:
-        raise Wrong(f'is {quoted(text)}; a bandwidth is from "1KiB/s" to "100GiB/s"')
+        raise WrongValue(f'is {quoted(text)}; a bandwidth is from "1KiB/s" to "100GiB/s"')
     return value
 
 

@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 
 from mailproxy.config.duration import duration
 from mailproxy.config.key import Fields, about, about_table, read_keys
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.model import NamedFile
 from mailproxy.config.path import file_path
 from mailproxy.config.table import Table
@@ -19,7 +19,7 @@ _LIST_NEEDS = 'a file that lists networks, as in "@lists/drop.txt"'
 
 def _list_file(text: str) -> str:
     if not text.startswith("@") or not text[1:] or not text.isprintable():
-        raise Wrong(f"is {quoted(text)}, needs {_LIST_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_LIST_NEEDS}")
     return text[1:]
 
 
@@ -27,7 +27,7 @@ _LIST_FILE: Kind[str] = Kind((str,), _LIST_NEEDS, _list_file, '`"@FILE"`', {"pat
 
 
 def _url(text: str) -> str:
-    problem = Wrong(f"is {quoted(text)}, needs {_URL_NEEDS}")
+    problem = WrongValue(f"is {quoted(text)}, needs {_URL_NEEDS}")
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise problem
     try:
@@ -38,7 +38,7 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
         raise problem
     if parts.username is not None:
-        raise Wrong("has a user in it; the key belongs in the file of key-file")
+        raise WrongValue("has a user in it; the key belongs in the file of key-file")
     return text.rstrip("/")
 
 

@@ -10,7 +10,7 @@ from mailproxy.config.address import HOST
 from mailproxy.config.duration import WAIT
 from mailproxy.config.http import HEADER_VALUE, JSON_VALUE, METHOD, STATUSES, URL
 from mailproxy.config.key import Entries, Key, about, about_table
-from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
+from mailproxy.config.kind import BOOLEAN, Kind, WrongValue, integer, one_of, text
 from mailproxy.config.model import CheckHeader, MailProtocol
 from mailproxy.config.path import file_path
 from mailproxy.config.words import quoted
@@ -42,7 +42,7 @@ _MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP
 
 def _mailbox(name: str) -> str:
     if not (name and name.isascii() and name.isprintable()):
-        raise Wrong(f"is {quoted(name)}, needs {_MAILBOX_NEEDS}")
+        raise WrongValue(f"is {quoted(name)}, needs {_MAILBOX_NEEDS}")
     return name
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.place import UNIX, Network
 from mailproxy.config.senders import NETWORK
 from mailproxy.config.words import quoted
@@ -32,10 +32,10 @@ def _read(text: str) -> Place:
         return UNIX
     if text.startswith("@"):
         if not text[1:] or not text.isprintable():
-            raise Wrong(f"is {quoted(text)}, needs the path of a file after @")
+            raise WrongValue(f"is {quoted(text)}, needs the path of a file after @")
         return ListFile(text[1:])
     if text.isalpha():
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     return NETWORK.read(text)
 
 

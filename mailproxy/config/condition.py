@@ -19,8 +19,8 @@ from mailproxy.config.condition_numbers import (
     read_servers_up,
     read_sessions,
 )
-from mailproxy.config.key import Again, Entries, Fields, Key, about, about_table, keys_of, read_keys
-from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
+from mailproxy.config.key import Entries, Fields, Key, SameTable, about, about_table, keys_of, read_keys
+from mailproxy.config.kind import BOOLEAN, Kind, WrongValue, integer, one_of
 from mailproxy.config.measure import Counted, Measure
 from mailproxy.config.model import TlsVersion
 from mailproxy.config.moment import MOMENTS, Moments
@@ -37,7 +37,9 @@ _PATTERNS = "texts, `*` and `?`, `~`"
 def _fingerprint(text: str) -> str:
     digits = text.replace(":", "").lower()
     if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
-        raise Wrong(f"is {quoted(text)}, needs a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
+        raise WrongValue(
+            f"is {quoted(text)}, needs a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons"
+        )
     return digits
 
 
@@ -270,7 +272,7 @@ class Condition:
     any_of: "tuple[Condition, ...]" = field(
         default=(),
         metadata=about_table(
-            Again(_same, is_list=True),
+            SameTable(_same, is_list=True),
             "A list of tables with these keys, of which one has to match.",
             values="list of tables",
             default="`[]`",
@@ -280,7 +282,7 @@ class Condition:
     all_of: "tuple[Condition, ...]" = field(
         default=(),
         metadata=about_table(
-            Again(_same, is_list=True),
+            SameTable(_same, is_list=True),
             "A list of tables that all have to match.",
             values="list of tables",
             default="`[]`",
@@ -290,7 +292,7 @@ class Condition:
     none_of: "Condition | None" = field(
         default=None,
         metadata=about_table(
-            Again(_same),
+            SameTable(_same),
             "A table that must not match.",
             default="none",
             name="not",
@@ -380,7 +382,7 @@ def _read_tlvs(table: Table) -> dict[int, tuple[TextPattern, ...]]:
         patterns = table.each(key, TEXT_PATTERN, or_one=True)
         try:
             number = TLV_TYPE.read(key)
-        except Wrong as error:
+        except WrongValue as error:
             table.report(key, str(error))
             continue
         if number in tlvs:

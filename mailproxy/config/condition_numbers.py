@@ -5,7 +5,7 @@ from typing import TypeVar
 from attrs import field, frozen
 
 from mailproxy.config.key import about, read_keys
-from mailproxy.config.kind import NAME, Kind, Wrong, integer
+from mailproxy.config.kind import NAME, Kind, WrongValue, integer
 from mailproxy.config.measure import Counted, Measure
 from mailproxy.config.rate import RATE, Rate
 from mailproxy.config.table import Table
@@ -15,7 +15,7 @@ from mailproxy.config.words import quoted
 def _prefix(text: str) -> int:
     bits = text.removeprefix("/")
     if bits == text or not (bits.isascii() and bits.isdigit() and 1 <= int(bits[:4]) <= 128):
-        raise Wrong(f'is {quoted(text)}, needs the length of a prefix such as "/24" or "/64"')
+        raise WrongValue(f'is {quoted(text)}, needs the length of a prefix such as "/24" or "/64"')
     return int(bits)
 
 

@@ -11,7 +11,7 @@ from mailproxy.config.bans import Bans
 from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
-from mailproxy.config.kind import Kind, Wrong, integer, text
+from mailproxy.config.kind import Kind, WrongValue, integer, text
 from mailproxy.config.limits import Limits
 from mailproxy.config.log import Log
 from mailproxy.config.measure import Counted, Measure
@@ -30,9 +30,9 @@ def _workers(value: int | str) -> int:
     if isinstance(value, str):
         if value == "auto":
             return len(os.sched_getaffinity(0))
-        raise Wrong(f"is {quoted(value)}, {needs}")
+        raise WrongValue(f"is {quoted(value)}, {needs}")
     if not 0 <= value <= MAX_WORKERS:
-        raise Wrong(f"is {described(value)}, {needs}")
+        raise WrongValue(f"is {described(value)}, {needs}")
     return value
 
 

@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import about, read_keys
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.model import CustomTlv
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, UNIQUE_ID, check_value, custom_type
@@ -39,7 +39,7 @@ def read_custom_tlvs(table: Table) -> tuple[CustomTlv, ...]:
             number = custom_type(key)
             if isinstance(value, bytes):
                 check_value(number, value)
-        except Wrong as error:
+        except WrongValue as error:
             table.report(key, str(error))
             continue
         if number in found:

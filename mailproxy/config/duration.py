@@ -2,7 +2,7 @@
 
 import re
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import quoted
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -11,15 +11,15 @@ _DURATION = re.compile(r"([0-9]{1,12}) ?([A-Za-z]*)")
 
 
 def seconds(text: str) -> float:
-    """Read a duration such as ``"500ms"`` or ``"35m"``; raises `Wrong`."""
+    """Read a duration such as ``"500ms"`` or ``"35m"``; raises `WrongValue`."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise Wrong(f'is {quoted(text)}, needs a whole number with a unit such as "500ms", "30s" or "35m"')
+        raise WrongValue(f'is {quoted(text)}, needs a whole number with a unit such as "500ms", "30s" or "35m"')
     amount, unit = match.groups()
     if not unit:
-        raise Wrong(f"is {quoted(text)} without a unit; is it {quoted(amount + 's')} or {quoted(amount + 'ms')}?")
+        raise WrongValue(f"is {quoted(text)} without a unit; is it {quoted(amount + 's')} or {quoted(amount + 'ms')}?")
     if unit not in UNITS:
-        raise Wrong(f"is {quoted(text)}, whose unit is unknown; units are {', '.join(UNITS)}")
+        raise WrongValue(f"is {quoted(text)}, whose unit is unknown; units are {', '.join(UNITS)}")
     return float(amount) * UNITS[unit]
 
 
@@ -49,9 +49,9 @@ def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
     def read(text: str) -> float:
         value = seconds(text)
         if value == 0 and not may_be_zero:
-            raise Wrong(f'is {quoted(text)}; every wait needs a deadline, at least "1ms" and at most "{at_most}"')
+            raise WrongValue(f'is {quoted(text)}; every wait needs a deadline, at least "1ms" and at most "{at_most}"')
         if value > most:
-            raise Wrong(f'is {quoted(text)}, which is {value:.0f} s; the most is "{at_most}", {most:.0f} s')
+            raise WrongValue(f'is {quoted(text)}, which is {value:.0f} s; the most is "{at_most}", {most:.0f} s')
         return value
 
     needs = f'a string with a unit ({", ".join(UNITS)}) such as "30s"'

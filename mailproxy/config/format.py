@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import listed, nearest, quoted
 
 FIELDS = (
@@ -91,12 +91,12 @@ class Format:
 
 def _format(text: str) -> Format:
     if len(text) > _MAX_FORMAT:
-        raise Wrong(f"has {len(text)} characters; a format has {_MAX_FORMAT} at most")
+        raise WrongValue(f"has {len(text)} characters; a format has {_MAX_FORMAT} at most")
     pieces: list[tuple[str, str]] = []
     before = ""
     for piece in _PIECE.finditer(text):
         if brace := piece["brace"]:
-            raise Wrong(f"is {quoted(text)}, in which a {brace} stands alone; write {brace * 2} for one")
+            raise WrongValue(f"is {quoted(text)}, in which a {brace} stands alone; write {brace * 2} for one")
         if piece["field"] is None:
             before += piece["text"] or piece["doubled"][0]
             continue
@@ -109,10 +109,10 @@ def _field(name: str, text: str) -> str:
     if name in FIELDS or _TLV.fullmatch(name):
         return name
     if name in NOT_YET:
-        raise Wrong(f"is {quoted(text)}, and {{{name}}} {NOT_YET[name]}")
+        raise WrongValue(f"is {quoted(text)}, and {{{name}}} {NOT_YET[name]}")
     meant = nearest(name, (*FIELDS, *NOT_YET))
     hint = f"did you mean {{{meant}}}?" if meant else f"fields are {listed(FIELDS)} and tlv_NAME"
-    raise Wrong(f"is {quoted(text)}, in which {{{name}}} is not a field; {hint}")
+    raise WrongValue(f"is {quoted(text)}, in which {{{name}}} is not a field; {hint}")
 
 
 FORMAT: Kind[Format] = Kind((str,), _NEEDS, _format)

@@ -9,7 +9,7 @@ from attrs import Factory, evolve, field, frozen
 from mailproxy.config.address import BINDS
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import Array, Fields, about, about_table, read_keys
-from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.kind import BOOLEAN, NAME, Kind, WrongValue, integer, one_of
 from mailproxy.config.limits import FrontendLimits, read_frontend_limits
 from mailproxy.config.log import FrontendLog, read_frontend_log
 from mailproxy.config.model import FrontendTls, MailProtocol
@@ -25,7 +25,7 @@ from mailproxy.mail.protocols import PROTOCOLS, TCP, protocol_words
 
 def _alpn(name: str) -> str:
     if not (name.isascii() and name.isprintable() and 1 <= len(name) <= 255):
-        raise Wrong(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
+        raise WrongValue(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
     return name
 
 
@@ -39,7 +39,7 @@ _ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
 
 def _capability(name: str) -> str:
     if not (name.isascii() and name.isprintable() and name.strip() == name and 1 <= len(name) <= 255):
-        raise Wrong(f"is {quoted(name)}; a capability has 1 to 255 printable ASCII characters")
+        raise WrongValue(f"is {quoted(name)}; a capability has 1 to 255 printable ASCII characters")
     return name
 
 

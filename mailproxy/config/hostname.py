@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import quoted
 
 MAX_NAME = 253
@@ -16,10 +16,10 @@ _SRV_NEEDS = 'the name of SRV records such as "_imap._tcp.example.org"'
 
 
 def host_name(name: str) -> str:
-    """Return `name` in lower case and without a final dot, for comparisons; raises `Wrong`."""
+    """Return `name` in lower case and without a final dot, for comparisons; raises `WrongValue`."""
     plain = _dns_name(name, _LABEL)
     if plain.rpartition(".")[2].isdigit():
-        raise Wrong(f"is {quoted(name)}, which is not an IP address, and a host name does not end with a number")
+        raise WrongValue(f"is {quoted(name)}, which is not an IP address, and a host name does not end with a number")
     return plain
 
 
@@ -29,19 +29,19 @@ def srv_name(name: str) -> str:
     service, _, rest = plain.partition(".")
     proto, _, domain = rest.partition(".")
     if not (service.startswith("_") and proto == "_tcp" and domain):
-        raise Wrong(f"is {quoted(name)}, needs {_SRV_NEEDS}: a service, _tcp and a domain")
+        raise WrongValue(f"is {quoted(name)}, needs {_SRV_NEEDS}: a service, _tcp and a domain")
     return plain
 
 
 def _dns_name(name: str, label: re.Pattern[str]) -> str:
     plain = name.removesuffix(".").lower()
     if len(plain) > MAX_NAME:
-        raise Wrong(f"is a name of {len(plain)} characters; a host name has {MAX_NAME} at most")
+        raise WrongValue(f"is a name of {len(plain)} characters; a host name has {MAX_NAME} at most")
     if not plain.isascii():
-        raise Wrong(f"is {quoted(name)}, which is not ASCII; {_in_ascii(plain)}")
+        raise WrongValue(f"is {quoted(name)}, which is not ASCII; {_in_ascii(plain)}")
     for part in plain.split("."):
         if not label.fullmatch(part):
-            raise Wrong(f"is {quoted(name)}, {_what_is_wrong(part)}")
+            raise WrongValue(f"is {quoted(name)}, {_what_is_wrong(part)}")
     return plain
 
 
@@ -70,7 +70,7 @@ def _host_or_address(name: str) -> str:
 
 def _compared(address: IPv4Address | IPv6Address, name: str) -> str:
     if isinstance(address, IPv6Address) and address.scope_id is not None:
-        raise Wrong(f"is {quoted(name)}; no certificate has an address with a zone")
+        raise WrongValue(f"is {quoted(name)}; no certificate has an address with a zone")
     return str(address)
 
 

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from mailproxy.config.kind import Kind, Wrong, one_of
+from mailproxy.config.kind import Kind, WrongValue, one_of
 from mailproxy.config.table import Table
 from mailproxy.config.words import described, nearest, quoted
 
@@ -34,45 +34,45 @@ def _url(value: str) -> str:
         if place not in PLACES:
             meant = nearest(place, PLACES)
             hint = f"did you mean {{{meant}}}?" if meant else "places are {host} and {protocol}"
-            raise Wrong(f"is {quoted(value)}, in which {{{place}}} is not known; {hint}")
+            raise WrongValue(f"is {quoted(value)}, in which {{{place}}} is not known; {hint}")
     filled = _PLACE.sub("x", value)
     if not (filled.isascii() and filled.isprintable()) or " " in filled or re.search("[{}]", filled):
-        raise Wrong(f"is {quoted(value)}, needs {_NEEDS} of printable ASCII characters without spaces")
+        raise WrongValue(f"is {quoted(value)}, needs {_NEEDS} of printable ASCII characters without spaces")
     try:
         parts = urlsplit(filled)
         port = parts.port
     except ValueError as error:
-        raise Wrong(f"is {quoted(value)}, which is not an address: {error}; needs {_NEEDS}") from None
+        raise WrongValue(f"is {quoted(value)}, which is not an address: {error}; needs {_NEEDS}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise Wrong(f"is {quoted(value)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(value)}, needs {_NEEDS}")
     if parts.username is not None:
-        raise Wrong("has a user in it; credentials belong in authorization-file")
+        raise WrongValue("has a user in it; credentials belong in authorization-file")
     # A request always has a path (RFC 9112 section 3.2.1).
     return value.replace("?", "/?", 1) if parts.query and not parts.path else value
 
 
 def header_name(name: str) -> str:
-    """Return `name` if a check may send such a header; raises `Wrong`."""
+    """Return `name` if a check may send such a header; raises `WrongValue`."""
     if not _TOKEN.fullmatch(name):
-        raise Wrong(f"is not a header name: {quoted(name)}")
+        raise WrongValue(f"is not a header name: {quoted(name)}")
     if name.lower() in _OURS:
-        raise Wrong(_OURS[name.lower()])
+        raise WrongValue(_OURS[name.lower()])
     return name
 
 
 def header_value(value: str) -> str:
-    """Return `value` if it can be a header's value; raises `Wrong`."""
+    """Return `value` if it can be a header's value; raises `WrongValue`."""
     if not (value.isascii() and value.isprintable() and value.strip() == value):
-        raise Wrong(f"is {quoted(value)}, needs {HEADERS_NEED}")
+        raise WrongValue(f"is {quoted(value)}, needs {HEADERS_NEED}")
     return value
 
 
 def pointer(value: str) -> str:
-    """Return `value` if it is a JSON pointer (RFC 6901); raises `Wrong`."""
+    """Return `value` if it is a JSON pointer (RFC 6901); raises `WrongValue`."""
     if value and not value.startswith("/"):
-        raise Wrong(f"is not a JSON pointer (RFC 6901): it must begin with a slash, as in {quoted('/' + value)}")
+        raise WrongValue(f"is not a JSON pointer (RFC 6901): it must begin with a slash, as in {quoted('/' + value)}")
     if re.search("~(?![01])", value):
-        raise Wrong("is not a JSON pointer (RFC 6901): write ~0 for ~ and ~1 for /")
+        raise WrongValue("is not a JSON pointer (RFC 6901): write ~0 for ~ and ~1 for /")
     return value
 
 
@@ -94,7 +94,7 @@ def _statuses(value: int | str) -> range:
     if all(re.fullmatch("[1-5][0-9]{2}", each) for each in digits) and digits[0] <= digits[1]:
         return range(int(digits[0]), int(digits[1]) + 1)
     hint = "; write each as an entry of its own" if "," in text else ""
-    raise Wrong(f"is {described(value)}, needs {_STATUSES}{hint}")
+    raise WrongValue(f"is {described(value)}, needs {_STATUSES}{hint}")
 
 
 _STATUSES = 'a status from 100 to 599, "2xx", or a range such as "200-399"'
@@ -110,7 +110,7 @@ HEADER_VALUE: Kind[str] = Kind((str,), HEADERS_NEED, header_value)
 
 def _json_value(value: str | int | bool | float) -> str | int | bool | float:
     if isinstance(value, float) and not isfinite(value):
-        raise Wrong(f"is {value}, which JSON cannot say")
+        raise WrongValue(f"is {value}, which JSON cannot say")
     return value
 
 
@@ -126,7 +126,7 @@ def read_headers(table: Table) -> dict[str, str]:
         value = table.take(key, HEADER_VALUE, None)
         try:
             name = header_name(key)
-        except Wrong as error:
+        except WrongValue as error:
             table.report(key, str(error))
             continue
         if value is not None:
@@ -141,7 +141,7 @@ def read_json(table: Table) -> dict[str, str | int | bool | float]:
         value = table.take(key, JSON_VALUE, None)
         try:
             place = pointer(key)
-        except Wrong as error:
+        except WrongValue as error:
             table.report(key, str(error))
             continue
         if value is not None:

@@ -55,7 +55,7 @@ class Array:
 
 
 @attrs.frozen
-class Again:
+class SameTable:
     """The table that the key is in, once more inside itself."""
 
     make: Callable[[], Fields]
@@ -71,7 +71,7 @@ class Entries:
     names: Callable[[], Collection[str]] | None = None
 
 
-AnyTable: TypeAlias = "Fields | Tables | Array | Again | Entries"
+AnyTable: TypeAlias = "Fields | Tables | Array | SameTable | Entries"
 """A table, or several, as the value of a key."""
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 
 
-class Wrong(ValueError):
+class WrongValue(ValueError):
     """The value has the right type, but the key does not allow it; the words continue ``KEY: …``."""
 
 
@@ -23,7 +23,7 @@ def _same(value: T) -> T:
 
 @frozen
 class Kind(Generic[T]):
-    """One kind of value: `needs` continues ``KEY: is …, needs …``; `read` gets one of `types` and may raise `Wrong`."""
+    """One kind of value: `needs` continues ``KEY: is …, needs …``; `read` gets one of `types`; raises `WrongValue`."""
 
     types: tuple[type, ...]
     needs: str
@@ -46,7 +46,7 @@ def integer(low: int, high: int) -> Kind[int]:
     def read(value: int) -> int:
         if not low <= value <= high:
             shown = value if value.bit_length() <= 64 else "a number of more than 64 bits"
-            raise Wrong(f"is {shown}, needs {needs}")
+            raise WrongValue(f"is {shown}, needs {needs}")
         return value
 
     return Kind((int,), needs, read, f"{low} to {high}", {"minimum": low, "maximum": high})
@@ -61,10 +61,10 @@ def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T
         if value in allowed:
             return allowed[value]
         if later is not None and value in later:
-            raise Wrong(f"is {quoted(value)}: {later[value]}")
+            raise WrongValue(f"is {quoted(value)}: {later[value]}")
         meant = nearest(value, allowed)
         hint = f"; did you mean {quoted(meant)}?" if meant is not None and len(allowed) > 1 else ""
-        raise Wrong(f"is {quoted(value)}, needs {needs}{hint}")
+        raise WrongValue(f"is {quoted(value)}, needs {needs}{hint}")
 
     return Kind((str,), needs, read, ", ".join(f'`"{name}"`' for name in allowed), {"enum": list(allowed)})
 
@@ -74,7 +74,7 @@ def text(what: str) -> Kind[str]:
 
     def read(value: str) -> str:
         if not value or not value.isprintable():
-            raise Wrong(f"is {quoted(value)}, needs {what}")
+            raise WrongValue(f"is {quoted(value)}, needs {what}")
         return value
 
     return Kind((str,), what, read, schema={"minLength": 1})
@@ -83,7 +83,7 @@ def text(what: str) -> Kind[str]:
 def check_name(value: str) -> str:
     """Return `value` if it can name a section; it appears in every log line."""
     if not _NAME.fullmatch(value):
-        raise Wrong(
+        raise WrongValue(
             f"{quoted(value)} is not a name: use letters, digits and _ . : - (not first), at most 64 characters"
         )
     return value

@@ -4,7 +4,7 @@ import re
 
 from attrs import field, frozen
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import nearest, quoted
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -40,7 +40,7 @@ def _read(text: str) -> Moments:
     elif len(words) == 1:
         days, hours = (days, words[0]) if ":" in words[0] else (words[0], hours)
     else:
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     first, last = _hours(hours, text)
     # Hours that end on the next day belong to the day on which they begin.
     length = (last - first) % _DAY_MINUTES or _DAY_MINUTES
@@ -70,16 +70,16 @@ def _day(word: str, text: str) -> int:
             return number
     meant = nearest(word, [name.lower() for name in DAYS])
     hint = f"did you mean {quoted(meant.capitalize())}?" if meant else f"needs {_NEEDS}"
-    raise Wrong(f"is {quoted(text)}, in which {quoted(word)} is no day of the week; {hint}")
+    raise WrongValue(f"is {quoted(text)}, in which {quoted(word)} is no day of the week; {hint}")
 
 
 def _hours(words: str, text: str) -> tuple[int, int]:
     match = _CLOCK.fullmatch(words)
     if match is None:
-        raise Wrong(f"is {quoted(text)}, in which {quoted(words)} is not hours such as 08:00-18:00")
+        raise WrongValue(f"is {quoted(text)}, in which {quoted(words)} is not hours such as 08:00-18:00")
     begin, end = (int(match[at]) * 60 + int(match[at + 1]) for at in (1, 3))
     if begin >= _DAY_MINUTES or end > _DAY_MINUTES:
-        raise Wrong(f"is {quoted(text)}, in which {quoted(words)} is not hours of a day")
+        raise WrongValue(f"is {quoted(text)}, in which {quoted(words)} is not hours of a day")
     return begin, end
 
 

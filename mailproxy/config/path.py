@@ -2,7 +2,7 @@
 
 import os
 
-from mailproxy.config.kind import Kind, Wrong, text
+from mailproxy.config.kind import Kind, WrongValue, text
 from mailproxy.config.words import quoted
 
 CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
@@ -24,7 +24,7 @@ def _with_credentials(path: str) -> str:
         return path
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder.startswith("/"):
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(path)}, and there is no CREDENTIALS_DIRECTORY in the environment: systemd sets it for a "
             "service with LoadCredential="
         )

@@ -5,7 +5,7 @@ import re
 from attrs import frozen
 
 from mailproxy.config.duration import seconds, written
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import quoted
 
 MAX_COUNT = 1_000_000
@@ -33,16 +33,16 @@ class Rate:
 def _rate(text: str) -> Rate:
     match = _RATE.fullmatch(text)
     if match is None:
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     count, time = int(match[1]), match[2]
     try:
         window = seconds(time)
-    except Wrong as error:
-        raise Wrong(f"is {quoted(text)}, whose time {error}") from None
+    except WrongValue as error:
+        raise WrongValue(f"is {quoted(text)}, whose time {error}") from None
     if count > MAX_COUNT:
-        raise Wrong(f"is {quoted(text)}; the most is {MAX_COUNT} in a time")
+        raise WrongValue(f"is {quoted(text)}; the most is {MAX_COUNT} in a time")
     if not 1.0 <= window <= LONGEST_SECONDS:
-        raise Wrong(f'is {quoted(text)}; the time is from "1s" to "{written(LONGEST_SECONDS)}"')
+        raise WrongValue(f'is {quoted(text)}; the time is from "1s" to "{written(LONGEST_SECONDS)}"')
     return Rate(count, window)
 
 

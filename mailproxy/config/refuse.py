@@ -4,7 +4,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import nearest, quoted
 
 RefuseKind = Literal["temporary", "permanent", "close"]
@@ -38,7 +38,7 @@ def _read(value: str) -> Refuse:
         if value == kind:
             return Refuse(kind)
     if (meant := nearest(value, KINDS, at_least=0.75)) is not None and " " not in value:
-        raise Wrong(f"is {quoted(value)}, needs {_NEEDS}; did you mean {quoted(meant)}?")
+        raise WrongValue(f"is {quoted(value)}, needs {_NEEDS}; did you mean {quoted(meant)}?")
     before, colon, rest = value.partition(": ")
     if colon and before == "permanent":
         return _with_text("permanent", rest, value)
@@ -49,9 +49,9 @@ def _read(value: str) -> Refuse:
 
 def _with_text(kind: RefuseKind, text: str, value: str) -> Refuse:
     if not (text.isascii() and text.isprintable() and text.strip() == text != ""):
-        raise Wrong(f"is {quoted(value)}; a text for clients is one line of printable ASCII characters")
+        raise WrongValue(f"is {quoted(value)}; a text for clients is one line of printable ASCII characters")
     if len(text) > LONGEST_TEXT:
-        raise Wrong(f"has {len(text)} characters; a text for clients has {LONGEST_TEXT} at most")
+        raise WrongValue(f"has {len(text)} characters; a text for clients has {LONGEST_TEXT} at most")
     return Refuse(kind, text)
 
 

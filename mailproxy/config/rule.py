@@ -11,7 +11,7 @@ from mailproxy.config.client_place import ListFile
 from mailproxy.config.condition import ALWAYS, Condition, read_condition
 from mailproxy.config.duration import WAIT, duration
 from mailproxy.config.key import Fields, about, about_table, read_keys
-from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, text
+from mailproxy.config.kind import BOOLEAN, NAME, Kind, WrongValue, text
 from mailproxy.config.model import CustomTlv, MailProtocol
 from mailproxy.config.refuse import REFUSE, Refuse
 from mailproxy.config.table import Table
@@ -27,7 +27,7 @@ _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 def _rule_name(value: str) -> str:
     if not _RULE_NAME.fullmatch(value):
-        raise Wrong(f"is {quoted(value)}, needs lower-case letters, digits and hyphens, at most 63")
+        raise WrongValue(f"is {quoted(value)}, needs lower-case letters, digits and hyphens, at most 63")
     return value
 
 
@@ -233,6 +233,6 @@ def _read_tlv(table: Table) -> CustomTlv | None:
         return None
     try:
         check_value(read.type, read.value)
-    except Wrong as error:
+    except WrongValue as error:
         table.report("value", str(error))
     return CustomTlv(read.type, read.value)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from mailproxy.config.config import Config
-from mailproxy.config.key import Again, AnyTable, Array, Entries, Fields, Key, Tables
+from mailproxy.config.key import AnyTable, Array, Entries, Fields, Key, SameTable, Tables
 from mailproxy.config.kind import NAME, Kind
 from mailproxy.config.tables import tables_of
 
@@ -26,7 +26,9 @@ _ELSEWHERE = re.compile(r"(?:^| )See below[^.]*\.|,? \(?see below\)?")
 def json_schema() -> dict[str, Any]:
     """Make the schema of a configuration."""
     whole = Fields(Config)
-    again = {key.table.make() for _, fields in tables_of(whole) for _, _, key in fields if isinstance(key.table, Again)}
+    again = {
+        key.table.make() for _, fields in tables_of(whole) for _, _, key in fields if isinstance(key.table, SameTable)
+    }
     return {
         "$schema": DRAFT,
         "title": "configuration of mailproxy",
@@ -83,7 +85,7 @@ def _table(table: AnyTable, *, is_needed: bool) -> dict[str, Any]:
             return tables | ({"minProperties": 1} if is_needed else {})
         case Array(inner):
             return {"type": "array", "items": _fields(inner)}
-        case Again(make, is_list):
+        case SameTable(make, is_list):
             one = {"$ref": f"#/definitions/{_definition(make())}"}
             return {"type": "array", "items": one} if is_list else {"allOf": [one]}
         case Entries(value, names):

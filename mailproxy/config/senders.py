@@ -2,7 +2,7 @@
 
 from ipaddress import IPv6Network, ip_address, ip_network
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.place import UNIX, Network, Sender
 from mailproxy.config.words import quoted
 
@@ -12,15 +12,15 @@ _NETWORK_NEEDS = 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one addr
 def _network(text: str) -> Network:
     _, slash, bits = text.partition("/")
     if slash and not (bits.isascii() and bits.isdigit()):  # ipaddress accepts masks too, of two kinds
-        raise Wrong(f"is {quoted(text)}, in which {quoted(bits)} is no number of bits; needs {_NETWORK_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, in which {quoted(bits)} is no number of bits; needs {_NETWORK_NEEDS}")
     try:
         network = ip_network(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, {what_instead(text)}") from None
+        raise WrongValue(f"is {quoted(text)}, {what_instead(text)}") from None
     if "%" in text:  # ipaddress accepts a zone here and never compares it
-        raise Wrong(f"is {quoted(text)}, needs {_NETWORK_NEEDS}, without a zone")
+        raise WrongValue(f"is {quoted(text)}, needs {_NETWORK_NEEDS}, without a zone")
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
-        raise Wrong(f"is {quoted(text)}, IPv4 addresses in IPv6 form; write them as IPv4")
+        raise WrongValue(f"is {quoted(text)}, IPv4 addresses in IPv6 form; write them as IPv4")
     return network
 
 
@@ -48,7 +48,7 @@ def _sender(text: str) -> Sender:
     if text == UNIX:
         return UNIX
     if text.isalpha():
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     return NETWORK.read(text)
 
 

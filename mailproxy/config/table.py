@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
-from mailproxy.config.kind import Kind, Wrong, check_name
+from mailproxy.config.kind import Kind, WrongValue, check_name
 from mailproxy.config.problems import Problems
 from mailproxy.config.words import described, key_path, listed, nearest, quoted
 
@@ -130,7 +130,7 @@ class Table:
                 tables._known.append(name)
                 try:
                     check_name(name)
-                except Wrong as error:
+                except WrongValue as error:
                     tables.report(name, str(error))
                 if isinstance(values, dict):
                     found.append(tables._enter(tables._at(name), values, partial(read, name), name))
@@ -223,7 +223,7 @@ class Table:
             return default
         try:
             return kind.read(value)
-        except Wrong as error:
+        except WrongValue as error:
             self._problems.add(path, str(error))
             return default
 

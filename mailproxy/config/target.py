@@ -6,7 +6,7 @@ from typing import Literal
 from attrs import frozen
 
 from mailproxy.config.address import to_connect_to, unix_path
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import nearest, quoted
 from mailproxy.proxyprotocol.address import host_port
 
@@ -101,7 +101,7 @@ def _target(text: str) -> LogTarget:
         return _syslog(text, rest)
     meant = nearest(text, ("stdout", "journal", "syslog"))
     hint = f"; did you mean {quoted(meant)}?" if meant is not None else ""
-    raise Wrong(f"is {quoted(text)}, needs {_NEEDS}{hint}")
+    raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}{hint}")
 
 
 def _syslog(text: str, rest: str) -> LogTarget:
@@ -109,14 +109,14 @@ def _syslog(text: str, rest: str) -> LogTarget:
         return SyslogSocket(unix_path(rest))
     word, _, address = rest.partition(":")
     if word not in _TRANSPORTS:
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     host, port = to_connect_to(address, _PEER)
     return SyslogPeer(_TRANSPORTS[word], host, SYSLOG_PORT if port is None else port)
 
 
 def _file_path(text: str) -> str:
     if not text.isprintable() or text.endswith("/"):
-        raise Wrong(f'is {quoted(text)}, needs the path of a file such as "/var/log/mailproxy/mailproxy.log"')
+        raise WrongValue(f'is {quoted(text)}, needs the path of a file such as "/var/log/mailproxy/mailproxy.log"')
     return text
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import quoted
 
 LONGEST_VALUE = 255
@@ -84,11 +84,11 @@ def _of_glob(text: str) -> str:
 
 def _read(text: str) -> TextPattern:
     if not text or not text.isprintable():
-        raise Wrong(f"is {quoted(text)}, needs {_NEEDS}")
+        raise WrongValue(f"is {quoted(text)}, needs {_NEEDS}")
     if len(text) > _LONGEST_PATTERN:
-        raise Wrong(f"has {len(text)} characters; a pattern has {_LONGEST_PATTERN} at most")
+        raise WrongValue(f"has {len(text)} characters; a pattern has {_LONGEST_PATTERN} at most")
     if text == "~":
-        raise Wrong(f"is {quoted(text)}, without the regular expression after it")
+        raise WrongValue(f"is {quoted(text)}, without the regular expression after it")
     if text.startswith("~"):
         _check_expression(text)
     return TextPattern(text)
@@ -98,9 +98,9 @@ def _check_expression(text: str) -> None:
     try:
         re.compile(text[1:])
     except (re.error, OverflowError, RecursionError) as error:
-        raise Wrong(f"is {quoted(text)}, which is not a regular expression: {error}") from None
+        raise WrongValue(f"is {quoted(text)}, which is not a regular expression: {error}") from None
     if objection := next(_slow_parts(text[1:]), ""):
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(text)}, {objection}: a client that chooses the value could make the search take long; "
             "write several patterns, or use * and ?"
         )

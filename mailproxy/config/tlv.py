@@ -2,7 +2,7 @@
 
 import re
 
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.words import nearest, quoted
 
 NAMES = {
@@ -52,36 +52,36 @@ def _type(value: int | str) -> int:
         if number is None:
             meant = nearest(value, NAMES)
             hint = f"did you mean {quoted(meant)}?" if meant else f"needs {_NEEDS}"
-            raise Wrong(f"is {quoted(value)}, which is not a TLV; {hint}")
+            raise WrongValue(f"is {quoted(value)}, which is not a TLV; {hint}")
     else:
         number = value
     if not 0 <= number <= 0xFF:
         shown = hex(number) if number.bit_length() <= 64 else "a number of more than 64 bits"
-        raise Wrong(f"is {shown}; a TLV's type is one byte, 0 to 0xFF")
+        raise WrongValue(f"is {shown}; a TLV's type is one byte, 0 to 0xFF")
     return number
 
 
 def _passed(value: int | str) -> int:
     number = _type(value)
     if number in _WHY_NOT_PASSED:
-        raise Wrong(f"is {quoted(str(value))}, which cannot be passed on: {_WHY_NOT_PASSED[number]}")
+        raise WrongValue(f"is {quoted(str(value))}, which cannot be passed on: {_WHY_NOT_PASSED[number]}")
     return number
 
 
 def custom_type(value: int | str) -> int:
-    """Read the type of a TLV that the configuration sets, a name or a number; raises `Wrong`."""
+    """Read the type of a TLV that the configuration sets, a name or a number; raises `WrongValue`."""
     number = _type(value)
     if number in _WHY_OURS:
-        raise Wrong(f"cannot be set: {_WHY_OURS[number]}")
+        raise WrongValue(f"cannot be set: {_WHY_OURS[number]}")
     return number
 
 
 def check_value(type: int, value: bytes) -> None:
-    """Raise `Wrong` if a TLV of this type cannot have this value."""
+    """Raise `WrongValue` if a TLV of this type cannot have this value."""
     if type == UNIQUE_ID and len(value) > UNIQUE_ID_SIZE:
-        raise Wrong(f"has {len(value)} bytes; a unique id has {UNIQUE_ID_SIZE} at most")
+        raise WrongValue(f"has {len(value)} bytes; a unique id has {UNIQUE_ID_SIZE} at most")
     if type in _NOT_EMPTY and not value:
-        raise Wrong("is empty; leave it out, or receivers read it as a name")
+        raise WrongValue("is empty; leave it out, or receivers read it as a name")
 
 
 def _value(text: str) -> bytes:
@@ -89,13 +89,13 @@ def _value(text: str) -> bytes:
         try:
             value = bytes.fromhex(text.removeprefix("hex:"))
         except ValueError:
-            raise Wrong(
+            raise WrongValue(
                 f'is {quoted(text)}, needs pairs of hexadecimal digits after "hex:", such as "hex:00ff"'
             ) from None
     else:
         value = text.encode()
     if len(value) > MAX_CUSTOM_VALUE:
-        raise Wrong(f"has {len(value)} bytes; a header has room for {MAX_CUSTOM_VALUE} at most")
+        raise WrongValue(f"has {len(value)} bytes; a header has room for {MAX_CUSTOM_VALUE} at most")
     return value
 
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from mailproxy.bans.ban import ORIGINS, Key, is_origin, key_of
 from mailproxy.bans.bans import LONGEST_SECONDS
 from mailproxy.config.duration import seconds, written
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.senders import what_instead
 from mailproxy.config.words import listed, nearest, quoted
 from mailproxy.networks.width import is_too_wide, width_problem
@@ -19,7 +19,7 @@ from mailproxy.networks.width import is_too_wide, width_problem
 
 @frozen
 class Argument:
-    """One kind of argument: what it needs, in words, and a function that reads it and may raise `Wrong`."""
+    """One kind of argument: what it needs, in words, and a function that reads it and may raise `WrongValue`."""
 
     needs: str
     read: Callable[[str], Any]
@@ -53,7 +53,7 @@ def _weight(text: str) -> Weight:
     digits = text.removesuffix("%")
     most = _MAX_PERCENT if is_percent else MAX_WEIGHT
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most):
-        raise Wrong(f"is {quoted(text)}, needs {_WEIGHT}")
+        raise WrongValue(f"is {quoted(text)}, needs {_WEIGHT}")
     return Weight(int(digits), is_percent)
 
 
@@ -63,7 +63,7 @@ _WEIGHT = f'a whole number from 0 to {MAX_WEIGHT}, or a percentage of the config
 def _server(text: str) -> tuple[str, str]:
     backend, slash, server = text.partition("/")
     if not (backend and slash and server) or "/" in server:
-        raise Wrong(f"is {quoted(text)}, needs {_SERVER}")
+        raise WrongValue(f"is {quoted(text)}, needs {_SERVER}")
     return backend, server
 
 
@@ -78,20 +78,20 @@ def _network(text: str, needs: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, {what_instead(text, needs)}") from None
+        raise WrongValue(f"is {quoted(text)}, {what_instead(text, needs)}") from None
 
 
 def _banned(text: str) -> Key:
     network = _network(text, _BAN)
     if "%" in text:
-        raise Wrong(f"is {quoted(text)}, needs {_BAN}")
+        raise WrongValue(f"is {quoted(text)}, needs {_BAN}")
     return key_of(network)
 
 
 def _ban(text: str) -> Key:
     first, bits = key = _banned(text)
     if is_too_wide(first, bits):
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(text)}, {width_problem(len(first))}; ban smaller ones, or `drain frontend` to accept no "
             "clients at all"
         )
@@ -106,11 +106,11 @@ def _time(text: str) -> float | None:
         return None
     try:
         found = seconds(text)
-    except Wrong as error:
+    except WrongValue as error:
         words = str(error)
-        raise Wrong(f"{words.removesuffix('?')}, or {quoted(FOREVER)}{'?' * words.endswith('?')}") from None
+        raise WrongValue(f"{words.removesuffix('?')}, or {quoted(FOREVER)}{'?' * words.endswith('?')}") from None
     if not 0 < found <= LONGEST_SECONDS:
-        raise Wrong(f'is {quoted(text)}, needs at least "1ms" and at most {quoted(written(LONGEST_SECONDS))}')
+        raise WrongValue(f'is {quoted(text)}, needs at least "1ms" and at most {quoted(written(LONGEST_SECONDS))}')
     return found
 
 
@@ -123,7 +123,7 @@ _CLIENT = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24", or "un
 
 def _limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_ROWS):
-        raise Wrong(f"is {quoted(text)}, needs {_LIMIT}")
+        raise WrongValue(f"is {quoted(text)}, needs {_LIMIT}")
     return int(text)
 
 
@@ -141,14 +141,14 @@ def _one_of(*choices: str) -> Argument:
             return text
         meant = nearest(text, choices)
         hint = "" if meant is None else f"; did you mean {quoted(meant)}?"
-        raise Wrong(f"is {quoted(text)}, needs {needs}{hint}")
+        raise WrongValue(f"is {quoted(text)}, needs {needs}{hint}")
 
     return Argument(needs, read, choices)
 
 
 def _origin(text: str) -> str:
     if is_origin(text) is None:
-        raise Wrong(f"is {quoted(text)}, needs {_ORIGIN}")
+        raise WrongValue(f"is {quoted(text)}, needs {_ORIGIN}")
     return text
 
 

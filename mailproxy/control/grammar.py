@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.words import listed, nearest, quoted
 from mailproxy.control.argument import ARGUMENTS
 from mailproxy.control.command import BY_NAME, COMMANDS, YES, Command, is_argument
@@ -30,7 +30,7 @@ class Request:
         for name, text in self.arguments.items():
             try:
                 values[name] = ARGUMENTS[name].read(text)
-            except Wrong as error:
+            except WrongValue as error:
                 raise BadCommand(f"{name.upper()} {error}") from None
         return values
 

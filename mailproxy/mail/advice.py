@@ -14,7 +14,7 @@ def header_ignored(received: bytes, remedy: str) -> str:
 
 
 @frozen
-class Way:
+class ConnectionFacts:
     """How mailproxy connects to a server, as far as it may explain the server's silence."""
 
     sends_header: bool

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from mailproxy.mail.limits import Limits, limits_of
 from mailproxy.mail.lines import UnreadableLine, line_end
 from mailproxy.mail.protocols import PROTOCOLS
-from mailproxy.mail.script import Act, Answer, Script
+from mailproxy.mail.script import Answer, Reaction, Script
 from mailproxy.mail.step import Cause, Next, Step
 
 # The characters that every protocol's greeting allows: no quote, angle bracket or space.
@@ -142,23 +142,23 @@ class Dialogue:
         return self._act_on(answer, buffer, start, end)
 
     def _act_on(self, answer: Answer, buffer: bytes, start: int, end: int) -> Step:
-        match answer.act:
-            case Act.GO_ON:
+        match answer.reaction:
+            case Reaction.GO_ON:
                 return Step(answer.reply)
-            case Act.FAIL:
+            case Reaction.FAIL:
                 if self._errors >= self._limits.errors:
                     return self._too_many("errors", self._limits.errors)
                 self._errors += 1
                 return Step(answer.reply)
-            case Act.START_TLS:
+            case Reaction.START_TLS:
                 if end < len(buffer):
                     return _injection(len(buffer) - end)
                 return Step(answer.reply, Next.START_TLS)
-            case Act.SAY_GOODBYE:
+            case Reaction.SAY_GOODBYE:
                 return Step(answer.reply, Next.CLOSE, Cause.GOODBYE, "the client said goodbye")
-            case Act.REFUSE:
+            case Reaction.REFUSE:
                 return Step(answer.reply, Next.CLOSE, Cause.BAD_INPUT, answer.reason)
-            case Act.HAND_OVER:
+            case Reaction.HAND_OVER:
                 return Step(next=Next.HAND_OVER, prelude=self._prelude, pending=buffer[start:])
 
     def _too_many(self, what: str, limit: int) -> Step:

@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.capabilities import Offer
-from mailproxy.mail.script import HAND_OVER, Act, Answer, Script
+from mailproxy.mail.script import HAND_OVER, Answer, Reaction, Script
 
 _ATOM = rb"[!#$&',\-./0-9:;<>?@A-Z^_`a-z|}~+\[]"
 
@@ -70,7 +70,7 @@ class ImapScript(Script):
             return _no_literal(tag)
         if verb in _LOGINS:
             # RFC 5530 section 3. Not a word of a continuation: the password would be next.
-            return Answer(b"%s NO [PRIVACYREQUIRED] Start TLS before you log in\r\n" % tag, Act.FAIL)
+            return Answer(b"%s NO [PRIVACYREQUIRED] Start TLS before you log in\r\n" % tag, Reaction.FAIL)
         if verb == b"ID":
             return self._id(tag, arguments)
         if verb not in _BARE:
@@ -81,9 +81,9 @@ class ImapScript(Script):
 
     def _bare(self, tag: bytes, verb: bytes) -> Answer:
         if verb == b"STARTTLS":
-            return Answer(b"%s OK Begin TLS negotiation now\r\n" % tag, Act.START_TLS)
+            return Answer(b"%s OK Begin TLS negotiation now\r\n" % tag, Reaction.START_TLS)
         if verb == b"LOGOUT":
-            return Answer(b"* BYE Logging out\r\n%s OK LOGOUT completed\r\n" % tag, Act.SAY_GOODBYE)
+            return Answer(b"* BYE Logging out\r\n%s OK LOGOUT completed\r\n" % tag, Reaction.SAY_GOODBYE)
         untagged = self._listing if verb == b"CAPABILITY" else b""
         return Answer(b"%s%s OK %s completed\r\n" % (untagged, tag, verb))
 
@@ -102,7 +102,7 @@ class ImapScript(Script):
 
 
 def _bad(tag: bytes, text: bytes) -> Answer:
-    return Answer(b"%s BAD %s\r\n" % (tag, text), Act.FAIL)
+    return Answer(b"%s BAD %s\r\n" % (tag, text), Reaction.FAIL)
 
 
 def _no_literal(tag: bytes) -> Answer:
@@ -112,4 +112,4 @@ def _no_literal(tag: bytes) -> Answer:
     So would those that an impatient client sends after {5}.
     """
     reply = b"* BYE No literals before TLS\r\n%s BAD No literals before TLS\r\n" % tag
-    return Answer(reply, Act.REFUSE, reason="a literal before TLS")
+    return Answer(reply, Reaction.REFUSE, reason="a literal before TLS")

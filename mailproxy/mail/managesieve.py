@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.capabilities import Offer
-from mailproxy.mail.script import HAND_OVER, Act, Answer, Script
+from mailproxy.mail.script import HAND_OVER, Answer, Reaction, Script
 
 # Section 4; a quote or backslash inside is escaped. Bytes beyond ASCII are UTF-8, and not parsed here.
 _QUOTED = rb'"(?:[^"\\\r\n\x00]|\\["\\])*"'
@@ -33,16 +33,18 @@ _TAG = re.compile(_QUOTED)
 
 _BARE = frozenset({b"CAPABILITY", b"LOGOUT", b"STARTTLS"})
 
-_START_TLS = Answer(b'OK "Begin TLS negotiation now"\r\n', Act.START_TLS)
-_LOGOUT = Answer(b'OK "Logging out"\r\n', Act.SAY_GOODBYE)
+_START_TLS = Answer(b'OK "Begin TLS negotiation now"\r\n', Reaction.START_TLS)
+_LOGOUT = Answer(b'OK "Logging out"\r\n', Reaction.SAY_GOODBYE)
 _NOOP = Answer(b'OK "Done"\r\n')
 # Section 1.3; and not a word of a challenge: the password would be next.
-_ENCRYPT_NEEDED = Answer(b'NO (ENCRYPT-NEEDED) "Start TLS before you log in"\r\n', Act.FAIL)
-_NO_ARGUMENTS = Answer(b'NO "That takes no arguments"\r\n', Act.FAIL)
-_NO_TAG = Answer(b'NO "NOOP takes one string"\r\n', Act.FAIL)
-_UNKNOWN = Answer(b'NO "Unknown, or not to be used before you log in"\r\n', Act.FAIL)
+_ENCRYPT_NEEDED = Answer(b'NO (ENCRYPT-NEEDED) "Start TLS before you log in"\r\n', Reaction.FAIL)
+_NO_ARGUMENTS = Answer(b'NO "That takes no arguments"\r\n', Reaction.FAIL)
+_NO_TAG = Answer(b'NO "NOOP takes one string"\r\n', Reaction.FAIL)
+_UNKNOWN = Answer(b'NO "Unknown, or not to be used before you log in"\r\n', Reaction.FAIL)
 # A client's literals come unasked, and would be taken for commands.
-_NO_LITERAL = Answer(b'BYE (ENCRYPT-NEEDED) "No literals before TLS"\r\n', Act.REFUSE, reason="a literal before TLS")
+_NO_LITERAL = Answer(
+    b'BYE (ENCRYPT-NEEDED) "No literals before TLS"\r\n', Reaction.REFUSE, reason="a literal before TLS"
+)
 
 
 class ManageSieveScript(Script):

@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.capabilities import Offer
-from mailproxy.mail.script import HAND_OVER, Act, Answer, Script
+from mailproxy.mail.script import HAND_OVER, Answer, Reaction, Script
 
 OFFER = Offer(
     # RFC 2449 section 3: a line has up to 512 octets with its CRLF, and a list ends with a dot.
@@ -22,13 +22,13 @@ _LOGINS = frozenset({b"USER", b"PASS", b"APOP", b"AUTH"})
 _FOR_BACKENDS = _LOGINS | {b"LANG", b"UTF8"}
 _BARE = frozenset({b"CAPA", b"QUIT", b"STLS"})
 
-_STLS = Answer(b"+OK Begin TLS negotiation now\r\n", Act.START_TLS)
-_QUIT = Answer(b"+OK Bye\r\n", Act.SAY_GOODBYE)
+_STLS = Answer(b"+OK Begin TLS negotiation now\r\n", Reaction.START_TLS)
+_QUIT = Answer(b"+OK Bye\r\n", Reaction.SAY_GOODBYE)
 # No [AUTH] (RFC 3206 section 5): the password is not at fault, and none must be asked for again.
-_PRIVACY_REQUIRED = Answer(b"-ERR Start TLS before you log in\r\n", Act.FAIL)
-_NO_ARGUMENTS = Answer(b"-ERR That takes no arguments\r\n", Act.FAIL)
+_PRIVACY_REQUIRED = Answer(b"-ERR Start TLS before you log in\r\n", Reaction.FAIL)
+_NO_ARGUMENTS = Answer(b"-ERR That takes no arguments\r\n", Reaction.FAIL)
 # NOOP too: it is of the transaction state (RFC 1939 section 5).
-_UNKNOWN = Answer(b"-ERR Unknown, or not to be used before you log in\r\n", Act.FAIL)
+_UNKNOWN = Answer(b"-ERR Unknown, or not to be used before you log in\r\n", Reaction.FAIL)
 
 
 class Pop3Script(Script):

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from attrs import frozen
 
 
-class Act(Enum):
+class Reaction(Enum):
     """What happens after an answer is sent."""
 
     GO_ON = auto()
@@ -25,14 +25,14 @@ class Answer:
     """The answer to a line."""
 
     reply: bytes
-    act: Act = Act.GO_ON
+    reaction: Reaction = Reaction.GO_ON
     prelude: bytes | None = None
     """The line to send to a backend before it takes over, from now on; None: unchanged."""
     reason: str = ""
     """With REFUSE: in words, for the log."""
 
 
-HAND_OVER = Answer(b"", Act.HAND_OVER)
+HAND_OVER = Answer(b"", Reaction.HAND_OVER)
 
 
 class Script(ABC):

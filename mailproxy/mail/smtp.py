@@ -5,7 +5,7 @@ import re
 from attrs import frozen
 
 from mailproxy.mail.capabilities import Offer
-from mailproxy.mail.script import HAND_OVER, Act, Answer, Script
+from mailproxy.mail.script import HAND_OVER, Answer, Reaction, Script
 
 OFFER = Offer(
     # RFC 5321 section 4.1.1.1: keyword and parameters; with "250-" and CRLF a line has up to 512 octets. AUTH=LOGIN
@@ -36,19 +36,19 @@ _FOR_BACKENDS = frozenset(
 # One word without spaces: a domain or an address literal (RFC 5321 sections 4.1.1.1 and 4.5.3.1.2).
 _NAME = re.compile(rb"[!-~]{1,255}")
 
-_START_TLS = Answer(b"220 2.0.0 Ready to start TLS\r\n", Act.START_TLS)
+_START_TLS = Answer(b"220 2.0.0 Ready to start TLS\r\n", Reaction.START_TLS)
 _OK = Answer(b"250 2.0.0 OK\r\n")
-_BYE = Answer(b"221 2.0.0 Bye\r\n", Act.SAY_GOODBYE)
+_BYE = Answer(b"221 2.0.0 Bye\r\n", Reaction.SAY_GOODBYE)
 # RFC 3207 section 4, for every command but NOOP, EHLO, STARTTLS and QUIT. HELO and RSET change nothing, so they may.
-_TLS_REQUIRED = Answer(b"530 5.7.0 Must issue a STARTTLS command first\r\n", Act.FAIL)
-_NO_PARAMETERS = Answer(b"501 5.5.4 That takes no parameters\r\n", Act.FAIL)
-_NO_NAME = Answer(b"501 5.5.4 A domain name or an address literal is wanted\r\n", Act.FAIL)
-_UNKNOWN = Answer(b"500 5.5.1 Command unrecognized\r\n", Act.FAIL)
+_TLS_REQUIRED = Answer(b"530 5.7.0 Must issue a STARTTLS command first\r\n", Reaction.FAIL)
+_NO_PARAMETERS = Answer(b"501 5.5.4 That takes no parameters\r\n", Reaction.FAIL)
+_NO_NAME = Answer(b"501 5.5.4 A domain name or an address literal is wanted\r\n", Reaction.FAIL)
+_UNKNOWN = Answer(b"500 5.5.1 Command unrecognized\r\n", Reaction.FAIL)
 _BARE = {b"RSET": _OK, b"QUIT": _BYE, b"STARTTLS": _START_TLS}
 # RFC 5321 section 3.8: 421 is the one reply after which a server may close by itself.
 _NO_CHUNK = Answer(
     b"421 4.7.0 Must issue a STARTTLS command first, closing transmission channel\r\n",
-    Act.REFUSE,
+    Reaction.REFUSE,
     reason="BDAT before TLS: its data could be read as commands",
 )
 

@@ -47,7 +47,7 @@ class Stops(Protocol):
         """Stop calling `changed`."""
 
 
-class Fill:
+class SlotFiller:
     """
     Keeps the slots of a server with a name filled (mutable); an ordinary server is a template with one slot.
 

@@ -12,7 +12,7 @@ from socket import AF_INET, AF_INET6, inet_pton
 
 from attrs import frozen
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.senders import NETWORK
 from mailproxy.config.words import quoted
 from mailproxy.networks.network_set import NetworkSet, Range
@@ -130,7 +130,7 @@ def _what_is_wrong(text: bytes, *, bans: bool) -> str:
     """Describe a wrong line in the words that the configuration uses for a network."""
     try:
         network = NETWORK.read(text.decode("utf-8", "replace"))
-    except Wrong as error:
+    except WrongValue as error:
         return str(error)
     first = network.network_address.packed
     if bans and is_too_wide(first, network.prefixlen):

@@ -16,7 +16,7 @@ from typing import Any
 from mailproxy.config.condition import FINGERPRINT, PORT, TLS_VERSION
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.moment import DAYS, MOMENTS
 from mailproxy.config.place import UNIX
 from mailproxy.config.tlv import CUSTOM_VALUE, TLV_TYPE
@@ -111,7 +111,7 @@ class _Reader:
             what = "backend" if key == "servers-up" else "frontend or backend"
             meant = nearest(name, names)
             hint = f"did you mean {key}.{meant}?" if meant else f"there are {listed(dict.fromkeys(names))}"
-            raise Wrong(f"there is no {what} {quoted(name)}; {hint}")
+            raise WrongValue(f"there is no {what} {quoted(name)}; {hint}")
 
     def _read_other(self, name: str, value: str) -> None:
         match name:
@@ -122,9 +122,9 @@ class _Reader:
             case "tls" if not _claim(value):
                 self.client |= _NO_TLS
             case "tls":
-                raise Wrong("is only for tls=no; state a fact of TLS, such as sni=mail.example.org")
+                raise WrongValue("is only for tls=no; state a fact of TLS, such as sni=mail.example.org")
             case _:
-                raise Wrong(_unknown(name))
+                raise WrongValue(_unknown(name))
 
 
 def _facts(words: str) -> Iterator[tuple[str, str]]:
@@ -150,14 +150,14 @@ def _host(value: str) -> bytes | None:
     try:
         return ip_address(value).packed
     except ValueError:
-        raise Wrong(f'is {quoted(value)}, needs an address, or "{UNIX}"') from None
+        raise WrongValue(f'is {quoted(value)}, needs an address, or "{UNIX}"') from None
 
 
 def _number(value: str) -> int:
     if not value:
         return 0
     if not (value.isascii() and value.isdigit()):
-        raise Wrong(f"is {quoted(value)}, needs a whole number")
+        raise WrongValue(f"is {quoted(value)}, needs a whole number")
     return int(value)
 
 
@@ -182,7 +182,7 @@ def _claim(value: str) -> bool:
     if not value:
         return False
     if value.lower() not in _YES:
-        raise Wrong(f"is {quoted(value)}, needs yes or no")
+        raise WrongValue(f"is {quoted(value)}, needs yes or no")
     return _YES[value.lower()]
 
 
@@ -202,10 +202,10 @@ def _minute(value: str) -> int:
     day, _, clock = value.partition(" ")
     hours, colon, minutes = clock.partition(":")
     if not (colon and hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
-        raise Wrong(f"is {quoted(value)}, needs a day and a time such as 'Mon 09:30'")
+        raise WrongValue(f"is {quoted(value)}, needs a day and a time such as 'Mon 09:30'")
     first = MOMENTS.read(day).spans[0][0]
     if day.capitalize() not in DAYS:
-        raise Wrong(f"is {quoted(value)}, needs one day")
+        raise WrongValue(f"is {quoted(value)}, needs one day")
     return first + int(hours) * 60 + int(minutes)
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 from attrs import frozen
 
 from mailproxy.announce.header import names_client
-from mailproxy.mail.advice import Way
+from mailproxy.mail.advice import ConnectionFacts
 from mailproxy.mail.backend.talk import shown
 from mailproxy.mail.greeting import Greeting
 from mailproxy.mail.refusal import Refusal
@@ -69,8 +69,8 @@ def declined(
         return refused(greeting.refusal, names_client=names_client(header))
     cause = ""
     if greeting.received or is_silent:
-        way = Way(sends_header=bool(header), has_tls=has_tls, distrusts=distrusts)
-        cause = way.likely_cause(greeting.received, is_closed=not is_late)
+        facts = ConnectionFacts(sends_header=bool(header), has_tls=has_tls, distrusts=distrusts)
+        cause = facts.likely_cause(greeting.received, is_closed=not is_late)
     return Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late)
 
 

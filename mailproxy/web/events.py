@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.control.argument import ARGUMENTS
 from mailproxy.control.backlog import Backlog
 from mailproxy.control.watch import Watch, Watcher
@@ -33,7 +33,7 @@ def events(request: Request, watch: Watch, reactor: Any) -> Stream:
     kinds = request.argument("events") or "all"
     try:
         ARGUMENTS["events"].read(kinds)
-    except Wrong as error:
+    except WrongValue as error:
         raise Refused(400, f"EVENTS {error}") from None
     return Stream(_events(kinds, watch, reactor), EVENTS)
 

@@ -4,7 +4,7 @@ import pytest
 
 from mailproxy.config import InetBind, InetServer, NamedServer, SrvServer, SystemdBind, UnixBind, UnixServer
 from mailproxy.config.address import BINDS, MAX_PORTS, SERVER
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_foreign_form_is_refused_with_what_to_write(text: str, complaint: str) -
 
 
 def test_server_has_one_port() -> None:
-    with pytest.raises(Wrong, match="in which 143-145 is a range of ports; needs one port"):
+    with pytest.raises(WrongValue, match="in which 143-145 is a range of ports; needs one port"):
         SERVER.read("10.0.0.1:143-145")
 
 
@@ -120,7 +120,7 @@ def test_binds_are_shown_as_they_are_written(text: str) -> None:
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         BINDS.read(text)
     return str(caught.value)
 
@@ -161,7 +161,7 @@ def test_nobody_listens_on_a_host_name() -> None:
     ],
 )
 def test_what_names_no_server_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         SERVER.read(text)
     assert complaint in str(caught.value)
 
@@ -199,7 +199,7 @@ def test_unix_path_is_measured_in_bytes() -> None:
 
 @pytest.mark.parametrize("text", ["0.0.0.0:143", "[::]", "224.0.0.1", "10.0.0.1:0"])
 def test_server_is_something_to_connect_to(text: str) -> None:
-    with pytest.raises(Wrong, match="connected to"):
+    with pytest.raises(WrongValue, match="connected to"):
         SERVER.read(text)
 
 

@@ -16,7 +16,7 @@ from mailproxy.config import Config, remarks
 from mailproxy.config.check import CheckType
 from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
-from mailproxy.config.key import Again, Fields
+from mailproxy.config.key import Fields, SameTable
 from mailproxy.config.model import (
     CheckHeader,
     Observe,
@@ -40,7 +40,7 @@ PAGE = (ROOT / "docs" / "configuration.md").read_text()
 ALL = tuple(tables_of(Fields(Config)))
 
 
-AGAIN = {name for _, fields in ALL for name, _, key in fields if isinstance(key.table, Again)}
+AGAIN = {name for _, fields in ALL for name, _, key in fields if isinstance(key.table, SameTable)}
 
 
 def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:

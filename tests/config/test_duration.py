@@ -1,7 +1,7 @@
 import pytest
 
 from mailproxy.config.duration import RAMP, seconds
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from tests.config.builders import problem, read
 
 
@@ -17,7 +17,7 @@ def test_number_with_a_unit_is_read_in_seconds(text: str, expected: float) -> No
     "text", ["", "s", "-1s", "1.5s", "1e3s", "1h30m", " 1s", "1s ", "1s\n", "٣s", "9" * 5000 + "s"]
 )
 def test_what_is_no_whole_number_with_a_unit_is_refused(text: str) -> None:
-    with pytest.raises(Wrong, match="needs a whole number with a unit"):
+    with pytest.raises(WrongValue, match="needs a whole number with a unit"):
         seconds(text)
 
 

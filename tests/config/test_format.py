@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.config.format import FIELDS, FORMAT, NOT_YET
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 
 LOG_PAGE = (Path(__file__).parents[2] / "docs" / "log.md").read_text()
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         FORMAT.read(text)
     return str(caught.value)
 

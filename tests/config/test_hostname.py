@@ -1,7 +1,7 @@
 import pytest
 
 from mailproxy.config.hostname import host_name, srv_name
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_host_name_is_written_in_lower_case_without_a_last_dot(text: str, name: 
     ],
 )
 def test_text_that_is_no_host_name_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         host_name(text)
     assert complaint in str(caught.value)
 
@@ -48,5 +48,5 @@ def test_service_name_is_written_in_lower_case_without_a_last_dot() -> None:
 
 @pytest.mark.parametrize("text", ["", "imap.example.org", "_imap.example.org", "_imap._udp.example.org", "_imap._tcp"])
 def test_text_that_names_no_service_is_refused(text: str) -> None:
-    with pytest.raises(Wrong):
+    with pytest.raises(WrongValue):
         srv_name(text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.moment import DAYS, MOMENTS
 
 
@@ -43,6 +43,6 @@ def test_days_and_times_have_the_minutes_between_them(
     ],
 )
 def test_text_that_is_no_days_and_hours_is_refused(text: str, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         MOMENTS.read(text)
     assert problem in str(caught.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.path import file_path
 
 PATH = file_path('a file such as "/etc/probe"')
@@ -26,5 +26,5 @@ def test_without_credentials_their_folder_is_an_error(folder: str | None, monkey
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     if folder is not None:
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", folder)
-    with pytest.raises(Wrong, match="there is no CREDENTIALS_DIRECTORY in the environment: systemd sets it"):
+    with pytest.raises(WrongValue, match="there is no CREDENTIALS_DIRECTORY in the environment: systemd sets it"):
         PATH.read("${CREDENTIALS_DIRECTORY}/mail.pem")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.rate import LONGEST_SECONDS, MAX_COUNT, RATE, Rate
 
 
@@ -39,6 +39,6 @@ def test_rate_is_written_as_it_is_read(count: int, seconds: int) -> None:
     ],
 )
 def test_text_that_is_no_rate_is_refused(text: str, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         RATE.read(text)
     assert str(caught.value).startswith(problem)

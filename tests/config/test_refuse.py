@@ -3,7 +3,7 @@
 import pytest
 
 from mailproxy.config.bandwidth import BANDWIDTH
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.refuse import REFUSE, Refuse
 
 
@@ -35,7 +35,7 @@ def test_refusal_is_a_word_or_a_text(text: str, refuse: Refuse) -> None:
     ],
 )
 def test_other_texts_are_refused(text: str, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         REFUSE.read(text)
     assert problem in str(caught.value)
 
@@ -58,6 +58,6 @@ def test_bandwidth_is_bytes_per_second(text: str, value: int) -> None:
     ],
 )
 def test_other_bandwidths_are_refused(text: str, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         BANDWIDTH.read(text)
     assert problem in str(caught.value)

@@ -15,7 +15,7 @@ from jsonschema.exceptions import ValidationError
 from mailproxy.config import Config, Frontend
 from mailproxy.config.duration import written
 from mailproxy.config.key import Fields
-from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.kind import Kind, WrongValue
 from mailproxy.config.schema import json_schema
 from mailproxy.config.tables import tables_of
 from mailproxy.config.words import key_path
@@ -115,7 +115,7 @@ def takes(kind: Kind[Any], value: object) -> bool:
     """Whether mailproxy takes the value."""
     try:
         kind.read(value)
-    except Wrong:
+    except WrongValue:
         return False
     return True
 

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.senders import NETWORK
 
 
@@ -14,7 +14,7 @@ def test_sender_is_a_network_or_a_single_address(text: str) -> None:
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         NETWORK.read(text)
     return str(caught.value)
 

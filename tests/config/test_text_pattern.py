@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.config.kind import Wrong
+from mailproxy.config.kind import WrongValue
 from mailproxy.config.text_pattern import LONGEST_VALUE, TEXT_PATTERN
 
 BARS = "|" * 21
@@ -90,7 +90,7 @@ def test_case_may_be_ignored() -> None:
     ],
 )
 def test_unusable_pattern_is_refused(pattern: str, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(WrongValue) as caught:
         TEXT_PATTERN.read(pattern)
     assert problem in str(caught.value)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.mail.advice import Way
+from mailproxy.mail.advice import ConnectionFacts
 
 TRUST = "is mailproxy's address in haproxy_trusted_networks?"
 REQUIRED = "does its listener require a PROXY header? send-proxy sends one"
@@ -22,10 +22,13 @@ SPEAKS_TLS = "does it speak TLS there? then it needs tls here"
     ],
 )
 def test_cause_is_the_likely_one(received: bytes, is_closed: bool, sent_header: bool, cause: str) -> None:
-    way = Way(sends_header=sent_header, has_tls=False, distrusts=TRUST)
-    assert way.likely_cause(received, is_closed=is_closed) == cause
+    facts = ConnectionFacts(sends_header=sent_header, has_tls=False, distrusts=TRUST)
+    assert facts.likely_cause(received, is_closed=is_closed) == cause
 
 
 def test_server_on_tls_needs_no_tls() -> None:
-    assert Way(sends_header=True, has_tls=True, distrusts=TRUST).likely_cause(b"", is_closed=False) == ""
-    assert Way(sends_header=False, has_tls=True, distrusts=TRUST).likely_cause(b"", is_closed=False) == REQUIRED
+    assert ConnectionFacts(sends_header=True, has_tls=True, distrusts=TRUST).likely_cause(b"", is_closed=False) == ""
+    assert (
+        ConnectionFacts(sends_header=False, has_tls=True, distrusts=TRUST).likely_cause(b"", is_closed=False)
+        == REQUIRED
+    )

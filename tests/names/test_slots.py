@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy.config import InetServer, NamedServer, Server, ServerAddress, SrvServer
 from mailproxy.names.record import Record, without_duplicates
-from mailproxy.names.slots import Fill, seat
+from mailproxy.names.slots import SlotFiller, seat
 from tests.names.builders import NAME, record
 
 ONE, TWO, THREE = record("192.0.2.1"), record("192.0.2.2"), record("192.0.2.3")
@@ -120,9 +120,9 @@ class Followed:
     def stop(self) -> None:
         self.is_stopped = True
 
-    def fill(self, address: ServerAddress, count: int = 1) -> Fill:
+    def fill(self, address: ServerAddress, count: int = 1) -> SlotFiller:
         server = Server(name="d", address=address, count=count, resolve_prefer="ipv4")
-        return Fill(self, "backend dovecot, server d", server, lambda *placed: self.placed.append(placed))
+        return SlotFiller(self, "backend dovecot, server d", server, lambda *placed: self.placed.append(placed))
 
     def changes(self, *answer: Record) -> list[tuple[int, Record | None]]:
         self.answer(answer)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mailproxy.audit.credentials import PASSWORD, PLAIN, USER
-from mailproxy.audit.dialect import Dialect, Half, Literal, Login, Membership, Offer
+from mailproxy.audit.dialect import Dialect, Literal, Login, Membership, Offer, SplitCommand
 from mailproxy.audit.reply import Command
 
 
@@ -33,7 +33,7 @@ IMAP = Dialect(
     injected=_INJECTED,
     farewell=_command(b"q", b"LOGOUT"),
     # "OP" alone is a tag without a command; the answer may have any tag.
-    half=Half(b"h NO", Command(b"OP", re.compile(rb"\S+ (OK|NO|BAD|BYE)\b", re.IGNORECASE))),
+    half=SplitCommand(b"h NO", Command(b"OP", re.compile(rb"\S+ (OK|NO|BAD|BYE)\b", re.IGNORECASE))),
     logins=(
         Login("login", _LOGIN),
         Login("authenticate-plain", _command(b"l", b"AUTHENTICATE PLAIN")),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mailproxy.audit.credentials import PLAIN
-from mailproxy.audit.dialect import Dialect, Half, Literal, Login, Membership, Offer
+from mailproxy.audit.dialect import Dialect, Literal, Login, Membership, Offer, SplitCommand
 from mailproxy.audit.reply import Command
 
 _LAST = re.compile(rb"(OK|NO|BYE)\b", re.IGNORECASE)
@@ -34,7 +34,7 @@ MANAGESIEVE = Dialect(
     starttls=Command(b"STARTTLS", _LAST),
     injected=_NOOP,
     farewell=Command(b"LOGOUT", _LAST),
-    half=Half(b"CAPA", Command(b"BILITY", _LAST)),
+    half=SplitCommand(b"CAPA", Command(b"BILITY", _LAST)),
     logins=(
         Login("authenticate-plain", _login(b'"PLAIN"')),
         Login("authenticate-plain-initial", _AUTHENTICATE),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mailproxy.audit.credentials import PASSWORD, PLAIN, USER
-from mailproxy.audit.dialect import Dialect, Half, Login, Membership, Offer
+from mailproxy.audit.dialect import Dialect, Login, Membership, Offer, SplitCommand
 from mailproxy.audit.reply import Command
 
 _ONE_LINE = re.compile(rb"")
@@ -32,7 +32,7 @@ POP3 = Dialect(
     starttls=Command(b"STLS", _ONE_LINE),
     injected=_CAPABILITIES,  # NOOP needs a login
     farewell=Command(b"QUIT", _ONE_LINE),
-    half=Half(b"CA", Command(b"PA", _ONE_LINE)),
+    half=SplitCommand(b"CA", Command(b"PA", _ONE_LINE)),
     logins=(
         Login("user", _USER),
         Login("pass", _PASS),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mailproxy.audit.credentials import PLAIN
-from mailproxy.audit.dialect import Dialect, Half, Login, Membership, Offer, Transaction
+from mailproxy.audit.dialect import Dialect, Login, Membership, Offer, SplitCommand, Transaction
 from mailproxy.audit.reply import Command
 
 _LAST = re.compile(rb"\d{3}( |$)")
@@ -34,7 +34,7 @@ def _dialect(hello: bytes) -> Dialect:
         starttls=_command(b"STARTTLS"),
         injected=_command(b"NOOP"),
         farewell=_command(b"QUIT"),
-        half=Half(hello[:2], _command(hello[2:] + b" starttls-check.invalid")),
+        half=SplitCommand(hello[:2], _command(hello[2:] + b" starttls-check.invalid")),
         logins=(
             Login("auth-plain", _command(b"AUTH PLAIN")),
             Login("auth-plain-initial", auth_plain),
