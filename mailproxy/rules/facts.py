@@ -191,7 +191,7 @@ def _names(fact: str, value: str) -> tuple[str, ...]:
     if not value:
         return ()
     if not _name(value):
-        raise Wrong(
+        raise WrongValue(
             f"is {quoted(value)}, needs a backslash before each comma and backslash, in quotes; "
             f"write {fact}=NAME again for another name"
         )
