@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from mailproxy.bans.ban import Ban, Key, key_of, place_of
 from mailproxy.bans.bans import left
+from mailproxy.control.format import duration
 from mailproxy.control.running import Running
 from mailproxy.control.status import BanStatus
 
@@ -50,3 +51,24 @@ def _meets(ban: Ban, client: Any) -> bool:
     """Return whether a ban concerns clients of a network."""
     network = ip_network(ban.key)
     return client != "unix" and client.version == network.version and bool(client.overlaps(network))
+
+
+def ban_of(running: Running, text: str) -> str:
+    """Return what bans an address, in a sentence; empty if nothing does, or if the text is no address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    found = []
+    now = running.bans.now
+    ban = running.bans.bans.table.find(address.packed, now)
+    if ban is not None:
+        seconds = left(ban, now)
+        until = "until it is unbanned" if seconds is None else f"for another {duration(seconds)}"
+        found.append(f"{ban.place} is banned by {ban.origin} {until}{ban.reason and f': {ban.reason}'}")
+    gate = running.process_state.bans
+    found += (f"{address} is in the list {path}" for path in gate.lists_with((address.packed, address.max_prefixlen)))
+    if found and gate.exempt.meets(address.packed, address.max_prefixlen):
+        found.append("it is in [limits] exempt, so it gets in nevertheless")
+    return "; ".join(found)

@@ -14,6 +14,8 @@ def shown(value: object) -> str:
             return "yes" if value else "no"
         case list():
             return ", ".join(map(shown, value))
+        case dict():
+            return shown([f"{name} {shown(one)}" for name, one in value.items()])
         case float():
             return f"{value:g}"
     return printable(str(value))

@@ -24,7 +24,7 @@ from mailproxy.control.status import BackendStatus, ConfigStatus, FrontendStatus
 from mailproxy.front.frontend import Frontend
 from mailproxy.networks.breadth import list_breadth
 from mailproxy.rules.explanation import actions, condition_of
-from mailproxy.session.numbers import COUNTERS
+from mailproxy.session.numbers import COUNTERS, GATES
 
 
 def info(running: Running, watchers: int) -> Info:
@@ -58,6 +58,11 @@ def info(running: Running, watchers: int) -> Info:
         workers=len(running.others),
         worker_ends=tuple(running.worker_ends),
         bans=len(running.bans.bans),
+        bans_by={origin: count for origin, count in running.bans.bans.counts.items() if count},
+        bans_listed=sum(one.networks.size for one in running.process_state.bans.lists),
+        bans_refused=sum(
+            running.process_state.block(frontend.name).sum(GATES["banned"]) for frontend in running.generation.frontends
+        ),
         watchers=watchers,
         sources=None if sources is None else sources.size,
         sources_evicted=None if sources is None else sources.evictions,

@@ -1,11 +1,13 @@
 """
 The status of a running service, as plain values.
 
-They contain only text, numbers and tuples of these, so a socket can carry them between processes. Times are seconds
-before now. docs/ctl.md explains the fields.
+They contain only text, numbers, and tuples and mappings of these, so a socket can carry them between processes. Times
+are seconds before now. docs/ctl.md explains the fields.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from attrs import frozen
 
@@ -50,6 +52,12 @@ class Info:
     worker_ends: tuple[str, ...]
     """A sentence about each worker that has ended in the last minutes: how, when, and whether it was replaced."""
     bans: int
+    bans_by: Mapping[str, int]
+    """How many bans each origin has made, of those that have."""
+    bans_listed: int
+    """How many networks the files of ``[bans] lists`` have."""
+    bans_refused: int
+    """The clients that were refused for a ban, since the start."""
     watchers: int
     sources: int | None
     """The entries of the tables of sources; None if no source is counted."""

@@ -17,6 +17,7 @@ from mailproxy.config.limits import Limits
 from mailproxy.config.rate import Rate
 from mailproxy.config.refuse import Refuse
 from mailproxy.config.rule import Rule
+from mailproxy.control.ban_status import ban_of
 from mailproxy.control.questions import KickClients, answer_question
 from mailproxy.front import kicks
 from mailproxy.networks.network_list import NetworkList
@@ -176,6 +177,25 @@ def test_list_with_a_client_is_shown(admin: Admin, client: str, reason: str) -> 
 )
 def test_list_without_the_client_is_not_shown(admin: Admin, filters: dict[str, str]) -> None:
     assert admin.rows("show bans", **filters) == []
+
+
+@pytest.mark.usefixtures("listed")
+def test_all_that_bans_an_address_is_named(running: Running, admin: Admin) -> None:
+    assert ban_of(running.service, "192.0.2.7") == "192.0.2.7 is in the list /etc/drop.txt"
+    admin.reply("ban", network="192.0.2.7", time="10m", reason="guesses")
+    words = "192.0.2.7 is banned by ctl for another 9m59s: guesses; 192.0.2.7 is in the list /etc/drop.txt"
+    running.reactor.advance(0.5)
+    assert ban_of(running.service, "192.0.2.7") == words
+    running.service.process_state.bans.exempt = NetworkSet.of([ip_network("192.0.2.0/24")])
+    assert ban_of(running.service, "192.0.2.7") == f"{words}; it is in [limits] exempt, so it gets in nevertheless"
+
+
+@pytest.mark.usefixtures("listed")
+def test_info_counts_bans_by_origin_and_networks_of_lists(admin: Admin) -> None:
+    admin.reply("ban", network="192.0.2.7")
+    admin.reply("ban", network="192.0.2.0/24", origin="fail2ban")
+    (row,) = admin.rows("show info")
+    assert (row["bans_by"], row["bans_listed"], row["bans_refused"]) == ({"ctl": 1, "fail2ban": 1}, 1, 0)
 
 
 @pytest.mark.usefixtures("listed")

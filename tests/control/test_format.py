@@ -28,6 +28,8 @@ def test_amount_is_short(bytes: int, words: str) -> None:
         ([], "-"),
         (True, "yes"),
         (["a", "b"], "a, b"),
+        ({}, "-"),
+        ({"ctl": 1, "fail2ban": 12}, "ctl 1, fail2ban 12"),
         (50.0, "50"),
         ("a\x1b[2J\n", r"a\x1b[2J\n"),
     ],

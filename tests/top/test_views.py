@@ -11,7 +11,7 @@ from mailproxy.top.letters import ASCII
 from mailproxy.top.model import MAX_EVENTS
 from mailproxy.top.sample import Sample
 from mailproxy.top.views import VIEWS, clients, overview
-from tests.top.rows import backend, certificate, event, frontend, model, page, sample, server
+from tests.top.rows import backend, certificate, event, frontend, info, model, page, sample, server
 
 NAMES = [view.name for view in VIEWS]
 BY_CONNECTIONS = clients.question("most connections")
@@ -38,6 +38,19 @@ def test_overview_says_what_is_wrong_and_what_happened() -> None:
     assert lines[0] == "!! server dovecot/d1 is down for imap: no greeting"
     assert lines[-1] == "03:02:15  warn  server dovecot/d1 is DOWN"
     assert "BACKEND" in "\n".join(lines)
+
+
+def test_overview_has_bans_and_who_guesses_passwords() -> None:
+    source = {"source": "192.0.2.7/32", "auth_failures": 40.0, "auth_failures_s": 600.0}
+    banned = info(bans_by={"ctl": 1, "fail2ban": 12}, bans_listed=1204, bans_refused=345)
+    answers: dict[str, Any] = {"info": [banned], overview.GUESSERS.removeprefix("show "): [source]}
+    lines = page("Overview", model(sample(**answers)))
+    assert "BANS by ctl 1, fail2ban 12, lists 1204; 345 clients refused since the start" in lines
+    assert any(line.split() == ["192.0.2.7/32", "40", "in", "10m"] for line in lines)
+
+
+def test_overview_without_bans_has_no_line_about_them() -> None:
+    assert "BANS" not in "\n".join(page("Overview", model(sample(info=[info(bans_by={}, bans_refused=0)]))))
 
 
 def test_overview_is_bounded() -> None:

@@ -6,12 +6,17 @@ import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Backend, Check, Frontend, InetServer, Server
+from mailproxy.config.condition import Condition
+from mailproxy.config.condition_numbers import SourceRate
+from mailproxy.config.rate import Rate
+from mailproxy.config.rule import Rule
 from mailproxy.control import observe
 from mailproxy.control.client import ROWS_PER_TURN
 from mailproxy.control.status import SourceStatus
@@ -22,6 +27,7 @@ from mailproxy.web.access import Access
 from mailproxy.web.channel import UNREAD_SECONDS
 from mailproxy.web.stats import backends, certificates, frontends
 from mailproxy.web.stats.clients import clients
+from mailproxy.web.stats.snapshot import SURVEY_SECONDS
 from mailproxy.web.stats.updates import SECONDS
 from mailproxy.web.stats.words import some
 from tests.control.conftest import Make
@@ -254,18 +260,71 @@ def test_failed_checks_are_counted(checked: Bench) -> None:
     assert some(2000, "failed check", "failed checks") == "2\u202f000 failed checks"
 
 
+def source(**changed: Any) -> SourceStatus:
+    numbers: dict[str, Any] = {"connections": 0, "rate": 0.0, "handshake_failures": 0.0, "auth_failures": 0.0}
+    times = {"rate_s": 60.0, "handshake_failures_s": 60.0, "auth_failures_s": 600.0}
+    return SourceStatus(**{"source": "192.0.2.7/32", **numbers, **times, **changed})
+
+
 def test_sources_with_the_highest_rates_are_shown_without_sessions() -> None:
-    source = SourceStatus(
-        source="192.0.2.7/32",
-        connections=0,
-        rate=784.0,
-        rate_s=60.0,
-        handshake_failures=0.0,
-        handshake_failures_s=60.0,
-        auth_failures=0.0,
-        auth_failures_s=60.0,
-    )
-    assert "192.0.2.7/32 784 in 1m" in Text(clients(Survey(), [source])).text
+    assert "192.0.2.7/32 784 in 1m" in Text(clients(Survey(), [source(rate=784.0)])).text
+
+
+def test_sources_with_the_most_refused_logins_are_shown() -> None:
+    assert "Refused logins 192.0.2.7/32 40 in 10m" in Text(clients(Survey(), (), [source(auth_failures=40.0)])).text
+
+
+def test_source_of_a_refused_login_is_shown(make: Make) -> None:
+    condition = Condition(auth_failures=SourceRate(over=Rate(2, 600.0)))
+    rule = Rule(name="guessers", condition=condition, label="guesser")
+    front = Frontend(name="front", bind=(ANY_PORT,), protocol="imap", tls="none", backend="dovecot", rules=(rule,))
+    bench = Bench(make, frontends=(front,))
+    bench.running.relay()
+    assert "Refused logins" not in bench.page().text
+    (session,) = bench.running.service.sessions
+    session.logins_refused(1)
+    bench.web.reactor.advance(SURVEY_SECONDS)
+    assert "Refused logins 127.0.0.1/32 1 in 10m" in bench.page().text
+    bench.close()
+
+
+def test_bans_are_counted_by_what_has_made_them(bench: Bench) -> None:
+    assert "nobody is banned" in bench.page().text
+    keeper = bench.running.service.bans
+    keeper.ban((b"\xc0\0\2\7", 32), "ctl", "guesses", 600.0)
+    keeper.ban((b"\xc0\0\2\0", 24), "fail2ban", "", None)
+    keeper.ban((b"\xc6\x33\x64\7", 32), "fail2ban", "", None)
+    bench.web.reactor.advance(1)
+    assert "0 clients refused since the start Banned by Networks fail2ban 2 ctl 1" in bench.page().text
+
+
+def test_client_that_is_refused_for_a_ban_is_counted(bench: Bench) -> None:
+    bench.running.service.bans.ban((b"\x7f\0\0\1", 32), "ctl", "", None)
+    client = bench.running.client()
+    bench.running.until(lambda: client.fin or client.reset)
+    assert "1 client refused since the start" in bench.page().text
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("192.0.2.7", "192.0.2.0/24 is banned by ctl for another 9m59s: guesses"),
+        ("::ffff:192.0.2.7", "192.0.2.0/24 is banned by ctl for another 9m59s: guesses"),
+        ("2001:db8::1", "2001:db8::1 is banned by ctl until it is unbanned"),
+    ],
+)
+def test_search_for_an_address_says_what_bans_it(bench: Bench, search: str, words: str) -> None:
+    keeper = bench.running.service.bans
+    keeper.ban((b"\xc0\0\2\0", 24), "ctl", "guesses", 600.0)
+    keeper.ban((ip_address("2001:db8::1").packed, 128), "ctl", "", None)
+    bench.web.reactor.advance(0.5)
+    assert words in bench.page(f"?search={search}").text
+
+
+@pytest.mark.parametrize("search", ["192.0.3.7", "192.0.2.", "dovecot"])
+def test_search_for_others_says_nothing_of_bans(bench: Bench, search: str) -> None:
+    bench.running.service.bans.ban((b"\xc0\0\2\0", 24), "ctl", "guesses", None)
+    assert "is banned" not in bench.page(f"?search={search}").text
 
 
 # Files.
@@ -302,7 +361,8 @@ def came(bench: Bench, client: Client) -> dict[str, str]:
 def test_all_sections_arrive_first(bench: Bench) -> None:
     sections = came(bench, follow(bench))
     assert set(sections) == {
-        *("top", "attention", "totals", "backends", "frontends", "events", "certificates", "clients", "sessions-list")
+        *("top", "attention", "totals", "backends", "frontends", "events", "bans", "certificates", "clients"),
+        "sessions-list",
     }
     for id, html in sections.items():
         assert Text(html).elements[0][1]["id"] == id

@@ -46,7 +46,8 @@ def _rate(row: Row, key: str) -> str:
     return f"{shown(row.get(key))} in {shown_seconds(number(row, f'{key}_s'))}"
 
 
-def _badness(key: str) -> Column:
+def badness(key: str) -> Column:
+    """Make the column of a rate that is bad: failed handshakes, or refused logins."""
     heading = {"handshake_failures": "FAILED HANDSHAKES", "auth_failures": "REFUSED LOGINS"}[key]
 
     def style(row: Row) -> Style:
@@ -59,8 +60,8 @@ _COLUMNS = (
     Column("CLIENT", lambda row: shown(row.get("source")), least=18),
     Column("CONNECTIONS", lambda row: shown(row.get("connections")), is_right=True),
     Column("NEW", lambda row: _rate(row, "rate"), is_right=True),
-    _badness("handshake_failures"),
-    _badness("auth_failures"),
+    badness("handshake_failures"),
+    badness("auth_failures"),
 )
 
 VIEW = View("Clients", clients, orders=tuple(_WORDS), question_by_order=question)

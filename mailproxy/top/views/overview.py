@@ -1,4 +1,4 @@
-"""What is wrong, the frontends and backends in short, and the newest events."""
+"""What is wrong, the frontends and backends in short, who is banned or guesses passwords, and the newest events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mailproxy.top.letters import wrapped
 from mailproxy.top.sample import BACKENDS, CERTIFICATES, FRONTENDS, SERVERS, number
 from mailproxy.top.styled import Line, Part, line
 from mailproxy.top.views import frontends
+from mailproxy.top.views.clients import badness
 from mailproxy.top.views.events import lines_of
 from mailproxy.top.views.view import Facts, Page, View
 
@@ -20,10 +21,14 @@ MAX_ROWS = 50
 """The most frontends, and backends; their own views have all."""
 MAX_EVENTS = 20
 
+GUESSERS = "show sources by logins limit 5"
+"""Where no source is counted, the service refuses the question."""
+
 
 def overview(facts: Facts) -> Page:
     """Write the page."""
-    return Page([*_attention(facts), *_frontends(facts), *_backends(facts), *_events(facts)])
+    sections = (_attention, _frontends, _backends, _guessers, _bans, _events)
+    return Page([one for section in sections for one in section(facts)])
 
 
 def _attention(facts: Facts) -> Iterator[Line]:
@@ -59,6 +64,22 @@ def _backends(facts: Facts) -> Iterator[Line]:
     yield from _section(grid(_BACKENDS, facts.model.sample.of(BACKENDS), facts.width, facts.charset, facts.wanted))
 
 
+def _guessers(facts: Facts) -> Iterator[Line]:
+    yield from _section(grid(_GUESSERS, facts.model.sample.of(GUESSERS), facts.width, facts.charset, facts.wanted))
+
+
+def _bans(facts: Facts) -> Iterator[Line]:
+    info = facts.model.sample.info
+    counts = dict(info.get("bans_by") or {})
+    if listed := number(info, "bans_listed"):
+        counts["lists"] = listed
+    refused = number(info, "bans_refused")
+    if counts or refused:
+        words = ", ".join(f"{facts.charset.clean(origin)} {count:g}" for origin, count in counts.items()) or "none"
+        yield ()
+        yield (Part("BANS ", "heading"), Part(f"by {words}; {refused:g} clients refused since the start"))
+
+
 def _section(arranged: Grid) -> Iterator[Line]:
     if arranged.rows:
         yield ()
@@ -86,4 +107,9 @@ _BACKENDS = (
     Column("BALANCE", lambda row: shown(row.get("balance")), rank=1),
 )
 
-VIEW = View("Overview", overview, questions=(BACKENDS, SERVERS, CERTIFICATES))
+_GUESSERS = (
+    Column("SOURCE", lambda row: shown(row.get("source")), least=18),
+    badness("auth_failures"),
+)
+
+VIEW = View("Overview", overview, questions=(BACKENDS, SERVERS, CERTIFICATES, GUESSERS))

@@ -38,6 +38,7 @@ def document(sections: dict[str, str], search: str, version: str, *, has_token: 
     yield sections["events"]
     yield sections["clients"]
     yield "</div>"
+    yield sections["bans"]
     yield sections["certificates"]
     yield '<section id="sessions" aria-labelledby="sessions-title"><div class="head">'
     yield tag("h2", "Sessions", id="sessions-title")

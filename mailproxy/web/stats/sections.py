@@ -10,6 +10,7 @@ from mailproxy.control.format import duration
 from mailproxy.control.survey import Survey
 from mailproxy.web.stats.attention import attention
 from mailproxy.web.stats.backends import backends
+from mailproxy.web.stats.bans import bans
 from mailproxy.web.stats.certificates import certificates
 from mailproxy.web.stats.clients import clients
 from mailproxy.web.stats.events import events
@@ -33,8 +34,8 @@ class Sections:
         self._turns = turns
         self._of: Snapshot | None = None
         self._written: dict[str, str] = {}
-        self._lists: dict[str, tuple[Survey, str]] = {}
-        """The list of sessions for each search, with what it is written from."""
+        self._lists: dict[str, tuple[Survey, str, str]] = {}
+        """The list of sessions for each search, after what it is written from: the sessions, and the client's ban."""
 
     async def all(self, search: str) -> dict[str, str]:
         """Return the sections by the ids of their elements, for a search."""
@@ -44,7 +45,7 @@ class Sections:
         written = await self._of_snapshot(snapshot)
         return {
             **written,
-            "clients": clients(whole_survey, snapshot.sources),
+            "clients": clients(whole_survey, snapshot.sources, snapshot.guessers),
             "sessions-list": await self._list(survey, search),
         }
 
@@ -59,14 +60,15 @@ class Sections:
 
     async def _list(self, survey: Survey, search: str) -> str:
         """Return the list of sessions for a search, which all who look have."""
-        if search not in self._lists or self._lists[search][0] is not survey:
-            written = await self._join(sessions(survey, search))
+        banned = self._snapshots.ban_of(search)
+        if search not in self._lists or self._lists[search][:2] != (survey, banned):
+            written = await self._join(sessions(survey, search, banned))
             self._lists.pop(search, None)
-            self._lists[search] = survey, written
+            self._lists[search] = survey, banned, written
             for one in list(self._lists)[:-SEARCHES]:
                 del self._lists[one]
             return written
-        return self._lists[search][1]
+        return self._lists[search][2]
 
     async def _join(self, pieces: Markup | Iterator[Markup]) -> str:
         if isinstance(pieces, Markup):
@@ -107,5 +109,6 @@ _SECTIONS: dict[str, Any] = {
     "backends": backends,
     "frontends": frontends,
     "events": events,
+    "bans": bans,
     "certificates": certificates,
 }

@@ -38,8 +38,8 @@ def search_form(search: str) -> Markup:
     )
 
 
-def sessions(survey: Survey, search: str) -> Iterator[Markup]:
-    """Write the rows, below the form, in pieces: all take two milliseconds."""
+def sessions(survey: Survey, search: str, banned: str = "") -> Iterator[Markup]:
+    """Write the rows, below the form, in pieces: all take two milliseconds; `banned` is the ban of the address."""
     shown = len(survey.rows)
     if search:
         words = f"{whole(survey.matches)} of {whole(survey.sessions)} sessions match {search!r}"
@@ -52,6 +52,8 @@ def sessions(survey: Survey, search: str) -> Iterator[Markup]:
     )
     yield opening("div", id="sessions-list")
     yield tag("p", words, class_="note", role="status")
+    if banned:
+        yield tag("p", banned, class_="note")
     if shown:
         yield Markup(opening("table", class_="wide sessions") + head + opening("tbody"))
         yield from map(_row, survey.rows)

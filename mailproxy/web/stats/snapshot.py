@@ -11,11 +11,13 @@ from twisted.python.failure import Failure
 
 from mailproxy.backend.numbers import FAILED
 from mailproxy.control import observe, top_sources
+from mailproxy.control.ban_status import ban_of
 from mailproxy.control.certificate_status import certificate_statuses
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus, SourceStatus
 from mailproxy.control.survey import Survey
+from mailproxy.session.numbers import REFUSED_LOGINS
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
 from mailproxy.web.stats.all_sessions import survey_all
@@ -38,7 +40,7 @@ CERTIFICATES_SECONDS = 60.0
 FEW_CERTIFICATES = 200
 
 SOURCES = 10
-"""The sources with the highest rates that are shown."""
+"""The sources with the highest rates that are shown, and those with the most refused logins."""
 
 SEARCHES = 8
 """The most different searches that are kept."""
@@ -69,6 +71,8 @@ class Snapshot:
     """How many clients each frontend refuses by the second."""
     sources: tuple[SourceStatus, ...]
     """Those with the highest rates; none if sources are not counted."""
+    guessers: tuple[SourceStatus, ...]
+    """Those with the most refused logins; none if sources, or their refused logins, are not counted."""
     events: tuple[Newest, ...]
 
 
@@ -153,13 +157,24 @@ class Snapshots:
                 "certificates", self._certificates_seconds(), lambda: self._all(certificate_statuses(running))
             ),
             refusals=self._samples.refusals,
-            sources=await self._fresh("sources", SURVEY_SECONDS, self._sources),
+            sources=await self._fresh("sources", SURVEY_SECONDS, lambda: self._sources("rate")),
+            guessers=await self._fresh("guessers", SURVEY_SECONDS, self._guessers),
             events=self._events.kept,
         )
 
-    async def _sources(self) -> tuple[SourceStatus, ...]:
+    def ban_of(self, search: str) -> str:
+        """Return what bans the address that is searched for, in a sentence; empty if there is no such ban."""
+        return ban_of(self._running, search)
+
+    async def _guessers(self) -> tuple[SourceStatus, ...]:
+        # A look at a large table takes its time: there is none where no login has been refused.
+        state, frontends = self._running.process_state, self._running.generation.frontends
+        are_there = any(state.block(frontend.name).sum(REFUSED_LOGINS) for frontend in frontends)
+        return await self._sources("logins") if are_there else ()
+
+    async def _sources(self, by: str) -> tuple[SourceStatus, ...]:
         try:
-            rows = top_sources.sources(self._running, {"by": "rate", "limit": SOURCES})
+            rows = top_sources.sources(self._running, {"by": by, "limit": SOURCES})
         except BadCommand:  # no source is counted
             return ()
         return await self._all(rows)
