@@ -19,14 +19,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailproxy.bans.ban import Ban, Key, place_of
+from mailproxy.bans.ban import Ban, Key
 from mailproxy.bans.bans import BANS_AT_ONCE, Bans, TooManyBans
 from mailproxy.bans.decisions import Decisions, UnusableAnswer, read_decisions
 from mailproxy.bans.local_api import LocalApi, UnansweredError
 from mailproxy.bans.saving import InThread
 from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.secret import UnusableSecret, read_authorization
-from mailproxy.networks.width import width_problem
 
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest pause after failures."""
@@ -119,15 +118,13 @@ class CrowdSec:
 
     async def _apply(self, decisions: Decisions, *, has_all: bool) -> None:
         """Take over the decisions, some in each turn of the reactor."""
-        if decisions.too_wide:
-            first, count = decisions.too_wide[0], len(decisions.too_wide)
+        if decisions.skipped:
             self._log.warn(
-                "crowdsec: {url}: the decision about {place} is skipped, {problem}; {count} skipped in all",
+                "crowdsec: {url}: {problem}; {count} skipped in all",
                 event="crowdsec-skipped",
                 url=self._settings.url,
-                place=place_of(first),
-                problem=width_problem(len(first[0])),
-                count=count,
+                problem=decisions.problem,
+                count=decisions.skipped,
             )
         bans = self._bans
         gone = decisions.deleted

@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.bans.ban import Key, key_of, read_key
+from mailproxy.bans.ban import Key, key_of, place_of, read_key
 from mailproxy.bans.bans import LONGEST_SECONDS, MAX_BANS, clean_reason
-from mailproxy.bans.rows import rows
-from mailproxy.networks.width import is_too_wide
+from mailproxy.bans.rows import LONGEST_VALUE, TOO_LONG, rows
+from mailproxy.config.words import quoted
+from mailproxy.networks.width import is_too_wide, width_problem
 
 _SCOPES = ("ip", "range")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -42,10 +43,12 @@ class Decisions:
 
     new: tuple[Decision, ...]
     deleted: tuple[Key, ...]
-    skipped: int
-    """Those that are no bans of addresses: captchas, users, countries."""
-    too_wide: tuple[Key, ...] = ()
-    """New ones of networks that are too wide to ban."""
+    others: int
+    """The number of those that are no bans of addresses: captchas, users, countries."""
+    skipped: int = 0
+    """The number of those that cannot be read, and of new ones of networks that are too wide to ban."""
+    problem: str = ""
+    """Why the first of them is skipped."""
 
 
 def read_decisions(data: bytes) -> Decisions:
@@ -56,45 +59,79 @@ def read_decisions(data: bytes) -> Decisions:
     """
     new: dict[Key, Decision] = {}
     deleted: list[Key] = []
-    too_wide: dict[Key, None] = {}
-    skipped = 0
+    others = skipped = 0
+    problem = ""
     try:
         for name, value in rows(data.decode(), ("new", "deleted")):
-            decision = _decision(value) if name in ("new", "deleted") else None
-            if decision is None:
+            decision = _decision(value, is_new=name == "new") if name in ("new", "deleted") else None
+            if isinstance(decision, str):
                 skipped += 1
+                problem = problem or decision
+            elif decision is None:
+                others += 1
             elif name == "deleted":
                 deleted.append(decision.key)
-            elif decision.seconds > 0 and is_too_wide(*decision.key):
-                too_wide[decision.key] = None
-                skipped += 1
             elif decision.seconds > 0:
                 # Of several for one network, the longest counts.
                 before = new.get(decision.key)
                 if before is None or before.seconds < decision.seconds:
                     new[decision.key] = decision
-            if len(new) + len(deleted) + skipped > 2 * MAX_BANS:
+            if len(new) + len(deleted) + others + skipped > 2 * MAX_BANS:
                 raise UnusableAnswer(f"it has more than {2 * MAX_BANS} decisions")
     except UnusableAnswer:
         raise
     except ValueError as error:
         raise UnusableAnswer(f"it is not the JSON of the API: {error}") from None
-    return Decisions(tuple(new.values()), tuple(deleted), skipped, tuple(too_wide))
+    return Decisions(tuple(new.values()), tuple(deleted), others, skipped, problem)
 
 
-def _decision(row: Any) -> Decision | None:
-    """Return a decision; None if it is no ban of addresses."""
-    try:
-        if str(row["scope"]).lower() not in _SCOPES or str(row["type"]).lower() != "ban" or row.get("simulated"):
-            return None
-        value = row["value"]
-        seconds = _seconds(row["duration"])
-        if not isinstance(value, str) or "%" in value or seconds is None:
-            return None
-        key = key_of(ip_network(value, strict=False)) if "/" in value else read_key(value)
-        return Decision(key, min(seconds, LONGEST_SECONDS), clean_reason(str(row.get("scenario", ""))))
-    except (AttributeError, KeyError, TypeError, ValueError):
+def _decision(row: Any, *, is_new: bool) -> Decision | str | None:
+    """Return a decision, in words why it is skipped, or None if it is no ban of addresses."""
+    if problem := _problem(row):
+        return f"a decision is skipped: {problem}"
+    if row["scope"].lower() not in _SCOPES or row["type"].lower() != "ban" or row.get("simulated"):
         return None
+    value, duration = row.get("value"), row.get("duration")
+    key, seconds = _key(value), _seconds(duration)
+    if key is None:
+        return f"a decision is skipped: its value is {_shown(value)}, needs an address or a network, without a zone"
+    if seconds is None:
+        return f'{_skipped(key)}: its duration is {_shown(duration)}, needs one like "4h5m6s"'
+    if is_new and seconds > 0 and is_too_wide(*key):
+        return f"{_skipped(key)}, {width_problem(len(key[0]))}"
+    return Decision(key, min(seconds, LONGEST_SECONDS), clean_reason(str(row.get("scenario", ""))))
+
+
+def _skipped(key: Key) -> str:
+    return f"the decision about {place_of(key)} is skipped"
+
+
+def _problem(row: Any) -> str:
+    """Return in words why something is not a decision; empty if it may be one."""
+    if row is TOO_LONG:
+        return f"it has more than {LONGEST_VALUE} characters"
+    if not isinstance(row, dict):
+        return "it is not an object"
+    has_both = isinstance(row.get("scope"), str) and isinstance(row.get("type"), str)
+    return "" if has_both else "it has no scope or no type"
+
+
+def _key(value: Any) -> Key | None:
+    if not isinstance(value, str) or "%" in value:
+        return None
+    try:
+        return key_of(ip_network(value, strict=False)) if "/" in value else read_key(value)
+    except ValueError:
+        return None
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case str():
+            return quoted(value)
+        case None:
+            return "missing"
+    return f"not a text, {quoted(str(value))}"
 
 
 def _seconds(duration: Any) -> float | None:

@@ -20,7 +20,7 @@ from attrs import frozen
 
 from mailproxy.bans.ban import Ban, is_origin, read_key
 from mailproxy.bans.bans import MAX_BANS, clean_reason
-from mailproxy.bans.rows import rows
+from mailproxy.bans.rows import LONGEST_VALUE, TOO_LONG, rows
 
 # A ban has about 150 bytes.
 MAX_BYTES = 256 * 1024 * 1024
@@ -82,6 +82,8 @@ def _read(text: str, now: Moment) -> Iterator[Ban]:
 
 
 def _ban(row: Any, now: Moment, written: float) -> Ban:
+    if row is TOO_LONG:
+        raise ValueError(f"a ban has more than {LONGEST_VALUE} characters")
     origin, reason = row["origin"], row["reason"]
     if is_origin(origin) is None or not isinstance(reason, str):
         raise ValueError(f"{json.dumps(row)} is not a ban")

@@ -15,6 +15,7 @@ from mailproxy.bans import bans as bans_module
 from mailproxy.bans.bans import BANS_AT_ONCE, BanChange, Bans
 from mailproxy.bans.crowdsec import LONGEST_PAUSE_SECONDS, CrowdSec
 from mailproxy.bans.local_api import UnansweredError
+from mailproxy.bans.rows import LONGEST_VALUE
 from mailproxy.config.bans import CrowdSecSettings
 from tests.bans.builders import ban
 from tests.bans.test_decisions import answer, decision
@@ -202,6 +203,20 @@ def test_nothing_happens_after_the_stop(bench: Bench, monkeypatch: pytest.Monkey
     bench.advance(1000)
     assert bench.places == []
     assert bench.logged("crowdsec-failed") == []
+
+
+def test_decisions_that_cannot_be_read_are_skipped_with_one_warning(bench: Bench) -> None:
+    others = decision("192.0.2.7", scenario="x" * LONGEST_VALUE), decision("::/0"), decision(type="captcha")
+    bench.answers(decision("01.2.3.4"), *others, decision("192.0.2.8"))
+    bench.crowdsec.start()
+    bench.advance(1)
+    assert bench.places == ["192.0.2.8"]
+    assert bench.logged("crowdsec-failed") == []
+    (warning,) = bench.logged("crowdsec-skipped")
+    assert formatEvent(warning) == (
+        'crowdsec: http://127.0.0.1:8080: a decision is skipped: its value is "01.2.3.4", needs an address or a '
+        "network, without a zone; 3 skipped in all"
+    )
 
 
 def test_too_wide_decisions_are_skipped_with_one_warning(bench: Bench) -> None:

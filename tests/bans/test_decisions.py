@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mailproxy.bans import decisions as module
 from mailproxy.bans.ban import place_of
 from mailproxy.bans.decisions import UnusableAnswer, read_decisions
+from mailproxy.bans.rows import LONGEST_VALUE
 
 
 def decision(value: str = "192.0.2.7", **fields: Any) -> dict[str, Any]:
@@ -70,26 +71,48 @@ def test_durations_are_those_of_go(duration: str, seconds: float) -> None:
         {"scope": "Country", "value": "XX"},
         {"scope": "username"},
         {"simulated": True},
-        {"duration": ""},
-        {"duration": "soon"},
-        {"duration": "5"},
-        {"duration": 5},
-        {"value": "192.0.2"},
-        {"value": 7},
-        {"value": "fe80::1%eth0/64"},
-        {"scope": None},
+        {"scope": "username", "value": None, "duration": "soon"},
     ],
 )
 def test_what_is_no_ban_of_addresses_is_skipped(fields: dict[str, Any]) -> None:
     found = read_decisions(answer(decision(**fields), decision("198.51.100.7")))
     assert [place_of(one.key) for one in found.new] == ["198.51.100.7"]
-    assert found.skipped == 1
+    assert (found.others, found.skipped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"duration": ""}, 'its duration is "", needs one like "4h5m6s"'),
+        ({"duration": "nan"}, 'its duration is "nan", '),
+        ({"duration": "1e9h"}, 'its duration is "1e9h", '),
+        ({"duration": "5"}, 'its duration is "5", '),
+        ({"duration": 5}, 'its duration is not a text, "5", '),
+        ({"duration": None}, "its duration is missing, "),
+        ({"value": "192.0.2"}, 'its value is "192.0.2", needs an address or a network, without a zone'),
+        ({"value": "01.2.3.4"}, 'its value is "01.2.3.4", '),
+        ({"value": "fe80::1%eth0"}, 'its value is "fe80::1%eth0", '),
+        ({"value": "fe80::1%eth0/64"}, 'its value is "fe80::1%eth0/64", '),
+        ({"value": None}, "its value is missing, "),
+        ({"value": 7}, 'its value is not a text, "7", '),
+        ({"scope": None}, "it has no scope or no type"),
+        ({"scenario": "x" * LONGEST_VALUE}, "it has more than 65536 characters"),
+    ],
+)
+def test_decision_that_cannot_be_read_is_skipped_with_the_reason(fields: dict[str, Any], reason: str) -> None:
+    bad = decision(**fields)
+    found = read_decisions(answer(bad, decision("198.51.100.7"), {}, deleted=[bad, decision("198.51.100.8")]))
+    assert [place_of(one.key) for one in found.new] == ["198.51.100.7"]
+    assert [place_of(key) for key in found.deleted] == ["198.51.100.8"]
+    assert (found.others, found.skipped) == (0, 3)
+    about = "the decision about 192.0.2.7" if "duration" in fields else "a decision"
+    assert found.problem.startswith(f"{about} is skipped: {reason}")
 
 
 @pytest.mark.parametrize("entry", [None, 7, "192.0.2.7", [], {}])
 def test_entry_that_is_no_decision_is_skipped(entry: Any) -> None:
     found = read_decisions(answer(entry, decision()))
-    assert (len(found.new), found.skipped) == (1, 1)
+    assert (len(found.new), found.others, found.skipped) == (1, 0, 1)
 
 
 def test_decision_that_has_ended_is_no_ban() -> None:
@@ -114,7 +137,7 @@ def test_scenario_cannot_forge_a_line() -> None:
 
 def test_empty_answer_is_no_decision() -> None:
     found = read_decisions(b'{"deleted":null,"new":null}')
-    assert (found.new, found.deleted, found.skipped) == ((), (), 0)
+    assert (found.new, found.deleted, found.others, found.skipped) == ((), (), 0, 0)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"<html>", b"\xff", b'{"new": [', b'{"new": [{}', b'{"message": '])
@@ -142,7 +165,7 @@ def test_any_answer_raises_only_this_error(entry: Any, data: bytes) -> None:
 def test_too_wide_network_is_skipped(value: str) -> None:
     found = read_decisions(answer(decision(value, scope="Range"), decision()))
     assert [place_of(one.key) for one in found.new] == ["192.0.2.7"]
-    assert (len(found.too_wide), found.skipped) == (1, 1)
+    assert (found.others, found.skipped) == (0, 1)
 
 
 @pytest.mark.parametrize("value", ["10.0.0.0/8", "2001::/16"])

@@ -68,6 +68,10 @@ def test_missing_file_has_no_bans(path: str) -> None:
         ('{"version": 2, "bans": []}', "is not a file of bans: its version is not 1"),
         ('{"version": 1, "bans": [{}]}', "is not a file of bans: 'origin' is missing"),
         ('{"version": 1, "bans": [7]}', "is not a file of bans: 'int' object is not subscriptable"),
+        (
+            '{"version": 1, "bans": [{"reason": "' + "x" * 65536 + '"}]}',
+            "is not a file of bans: a ban has more than 65536 characters",
+        ),
         ("\xff", "is not a file of bans: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
         (
             '{"version": 1, "bans": [{"network": "x", "origin": "ctl", "reason": "", "since": "2026-11-21T00:00:00Z",'

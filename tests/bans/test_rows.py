@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.bans.rows import LONGEST_VALUE, rows
+from mailproxy.bans.rows import LONGEST_VALUE, MAX_MARKS, TOO_LONG, rows
 
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -49,8 +49,16 @@ def test_null_is_an_empty_list() -> None:
         '{"x": [' + "1," * LONGEST_VALUE + "1]}",
         '{"new": [[' + "1," * LONGEST_VALUE + "1]]}",
         "{" + " " * LONGEST_VALUE + " }",
+        '{"new": ["' + "x" * LONGEST_VALUE + '"]}',
+        '{"new": [{"a": "' + "x" * LONGEST_VALUE,
+        '{"new": [{"a": "' + "x" * LONGEST_VALUE + '\\"}]}',
+        '{"new": [{"a": "' + "x" * LONGEST_VALUE + '"}',
+        '{"new": [{"a": "' + "x" * LONGEST_VALUE + '"}}',
+        '{"new": [{"a": [' + "1," * LONGEST_VALUE + "[]," * MAX_MARKS + "1]}]}",
+        '{"new": [{"a" 1}, "' + "x" * LONGEST_VALUE + '"]}',
+        '{"a": {"b": "' + "x" * LONGEST_VALUE + '"}}',
     ],
-    ids=range(19),
+    ids=range(27),
 )
 def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"character|Expecting|nested"):
@@ -78,6 +86,21 @@ def test_any_object_gives_what_json_loads_gives(others: dict[str, Any], entries:
     found = list(rows(text, ("new",)))
     assert [value for name, value in found if name == "new"] == entries
     assert {name: value for name, value in found if name != "new"} == others
+
+
+@pytest.mark.parametrize("size", [LONGEST_VALUE, 2 * LONGEST_VALUE - 30, 5 * LONGEST_VALUE])
+@given(st.lists(st.sampled_from(["{", "[", "]", "}", '"', "\\", "é", "\n"]), max_size=8), st.integers(0, 16), VALUES)
+def test_object_that_is_too_long_is_passed_over(size: int, marks: list[str], offset: int, other: Any) -> None:
+    long = "".join(marks) + "\\" * offset + "x" * size + "".join(marks)
+    entries = [1, {"x": other, "long": long, "y": [{}, other]}, {"id": 2}, {long: 1}]
+    text = json.dumps({"new": entries, "n": 1})
+    assert list(rows(text, ("new",))) == [
+        ("new", 1),
+        ("new", TOO_LONG),
+        ("new", {"id": 2}),
+        ("new", TOO_LONG),
+        ("n", 1),
+    ]
 
 
 @given(st.text(alphabet='{}[]",:1 nul\\'))
