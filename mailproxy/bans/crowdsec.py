@@ -65,6 +65,7 @@ class CrowdSec:
         self._began = 0.0
         self._call: IDelayedCall | None = None
         self._turn: Deferred[None] | None = None
+        self._is_stopped = False
 
     def start(self) -> None:
         """Begin with a request for all decisions."""
@@ -74,7 +75,8 @@ class CrowdSec:
         self._turn.addCallbacks(self._go_on, self._broke)
 
     def stop(self) -> None:
-        """Stop; the decisions stay until they end."""
+        """Stop, for ever; the decisions stay until they end."""
+        self._is_stopped = True
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -92,6 +94,8 @@ class CrowdSec:
     def _go_on(self, nothing: None = None) -> None:
         """Plan the next request: at the interval, or after a growing pause."""
         self._turn = None
+        if self._is_stopped:
+            return
         interval = self._settings.interval
         if self.failures:
             pause = max(interval, min(interval * 2.0 ** min(self.failures, 20), LONGEST_PAUSE_SECONDS))
@@ -149,6 +153,8 @@ class CrowdSec:
             )
 
     def _failed(self, reason: str) -> None:
+        if self._is_stopped:
+            return  # Twisted's client makes other errors of a request that is cancelled.
         self.failures += 1
         if self.failures == 1:
             self._log.warn(

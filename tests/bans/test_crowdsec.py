@@ -205,6 +205,25 @@ def test_nothing_happens_after_the_stop(bench: Bench, monkeypatch: pytest.Monkey
     assert bench.logged("crowdsec-failed") == []
 
 
+def test_request_that_is_cancelled_is_no_failure_and_the_last_one(bench: Bench) -> None:
+    def cancelled(waiting: Deferred[bytes]) -> None:
+        waiting.errback(UnansweredError("CancelledError"))
+
+    asked = 0
+
+    async def decisions(key: str, *, all: bool) -> bytes:
+        nonlocal asked
+        asked += 1
+        return await Deferred(cancelled)
+
+    bench.decisions = decisions  # type: ignore[method-assign]  # an API that waits for ever
+    bench.crowdsec.start()
+    bench.crowdsec.stop()
+    bench.advance(1000)
+    assert asked == 1
+    assert bench.logged("crowdsec-failed") == []
+
+
 def test_decisions_that_cannot_be_read_are_skipped_with_one_warning(bench: Bench) -> None:
     others = decision("192.0.2.7", scenario="x" * LONGEST_VALUE), decision("::/0"), decision(type="captcha")
     bench.answers(decision("01.2.3.4"), *others, decision("192.0.2.8"))
