@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, execute, maybeDeferred
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from mailproxy.bans import local_api as module
+from mailproxy.bans.bans import Bans
+from mailproxy.bans.crowdsec import CrowdSec
 from mailproxy.bans.local_api import LocalApi, UnansweredError
 from mailproxy.checks.http_connection import CLOSE_SECONDS
 from mailproxy.config.bans import CrowdSecSettings
@@ -27,8 +33,13 @@ class Answers(Resource):
     status = 200
     body: bytes | None = b"{}"
     """None: half an answer, and then nothing."""
+    arrived: Deferred[None] | None = None
+    """Fires when a request is there, which gets no answer."""
 
     def render(self, request: Request) -> bytes | int:
+        if self.arrived is not None:
+            self.arrived.callback(None)
+            return NOT_DONE_YET
         request.setResponseCode(self.status)
         if self.body is None:
             request.write(b"{")
@@ -84,3 +95,18 @@ class LocalApiTests(TestCase):
     async def test_closed_port_is_reported(self) -> None:
         await maybeDeferred(self.port.stopListening)
         assert await self.reason() == "Connection refused"
+
+    async def test_stop_without_a_header_is_no_failure(self) -> None:
+        self.answers.arrived = Deferred()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        key_file = Path(folder.name, "key")
+        key_file.write_text("secret\n")
+        settings = CrowdSecSettings(url=f"http://127.0.0.1:{self.number}", key_file=str(key_file))
+        crowdsec = CrowdSec(settings, Bans(), reactor, execute, time.monotonic)
+        with capturedLogs() as events:
+            crowdsec.start()
+            await self.answers.arrived
+            crowdsec.stop()
+            await self.everything_closed()
+        assert [event for event in events if event.get("event") == "crowdsec-failed"] == []
