@@ -38,5 +38,5 @@ RULES: Mapping[str, Rule] = {
         is_sticky=True,
     ),
     "first": Rule(first.pick, "the first in the file that has room"),
-    "random": Rule(random.pick, "the one with fewer sessions of two drawn by lot", compares_sessions=True),
+    "random": Rule(random.pick, "the one with fewer sessions of two random servers", compares_sessions=True),
 }

@@ -109,7 +109,7 @@ class Vitals:
 
 
 def open_descriptors() -> int:
-    """Return the number of open descriptors of this process; before Linux 6.2, so many are open or a few more."""
+    """Return the number of open descriptors of this process; before Linux 6.2, a few more may be open."""
     counted = os.stat("/proc/self/fd").st_size
     if counted:
         return counted

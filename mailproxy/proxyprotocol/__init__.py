@@ -1,5 +1,5 @@
 """
-The PROXY protocol, versions 1 and 2, both directions, as pure code: bytes in, values out.
+The PROXY protocol, versions 1 and 2, in both directions, as pure code: bytes in, values out.
 
 The specification is HAProxy's ``doc/proxy-protocol.txt``; sections are named by its numbers. The map, bottom up:
 

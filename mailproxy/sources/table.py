@@ -10,7 +10,7 @@ Only its own process writes a table; others read it at any time. An entry is com
 each number is one aligned machine word, so no lock is needed: at worst, a reader sees the numbers of an entry that was
 replaced at this moment.
 
-Per entry there are 93 bytes. Half as many entries again as the table is for let 99.9 % of so many addresses find a
+Per entry there are 93 bytes. Half as many entries again as the table is for let 99.9 % of that many addresses find a
 place.
 """
 

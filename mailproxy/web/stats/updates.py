@@ -15,7 +15,7 @@ SECONDS = 1.0
 """The time between two updates."""
 
 PULSES = 15
-"""After so many updates without a change, a comment is sent."""
+"""After this many updates without a change, a comment is sent."""
 
 
 async def updates(sections: Sections, search: str, reactor: Any) -> AsyncGenerator[bytes, None]:
