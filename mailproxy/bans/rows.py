@@ -44,7 +44,7 @@ class _TooLongError(ValueError):
 _decode = json.JSONDecoder().raw_decode
 _space = re.compile(r"[ \t\r\n]*").match
 _plain = re.compile(r'[^"{}\[\]]*+').match
-_text = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL).match
+_text = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match
 _comma = re.compile(r"[ \t\r\n]*+,[ \t\r\n]*+").match
 
 
