@@ -77,7 +77,7 @@ def has_text(text: str) -> Test:
 FILTERS: Mapping[str, Callable[[Any], Test]] = {
     "client": _is_from,
     "frontend": lambda name: lambda session, now: session.terms.frontend == name,
-    "backend": lambda name: lambda session, now: (session.backend or session.terms.backend).name == name,
+    "backend": lambda name: lambda session, now: session.backend is not None and session.backend.name == name,
     "server": lambda names: (
         lambda session, now: (
             session.server is not None

@@ -46,7 +46,7 @@ def session_status(session: Session, now: float) -> SessionStatus:
         sni=fields.get("sni"),
         cn=fields.get("cn"),
         verify=fields.get("verify"),
-        backend=fields["backend"],
+        backend=fields.get("backend"),
         server=fields.get("server"),
         rule=fields.get("rule"),
         label=fields.get("label"),

@@ -174,7 +174,8 @@ class SessionStatus:
     sni: str | None
     cn: str | None
     verify: int | None
-    backend: str
+    backend: str | None
+    """None: no server was needed yet."""
     server: str | None
     rule: str | None
     """The rule that decided for it."""

@@ -81,7 +81,8 @@ def _who(session: LoggedSession) -> Fields:
             fields["rule"] = ruling.rule
         if ruling.label:
             fields["label"] = ruling.label
-    fields["backend"] = (session.backend or terms.backend).name
+    if session.backend is not None:
+        fields["backend"] = session.backend.name
     if session.server is not None:
         fields["server"] = session.server.name
     if session.retries:

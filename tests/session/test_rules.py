@@ -40,6 +40,7 @@ def test_client_without_tls_is_refused_in_words_at_accept(opened: Open) -> None:
     client.close()
     line = bench.over()
     assert (line["termination"], line["rule"], line["reason"]) == ("PR", "here", "here")
+    assert "backend" not in line
     assert bench.frontend.counters.ruled_out == 1
     assert not bench.server.is_asked
 
