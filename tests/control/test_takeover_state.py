@@ -13,6 +13,7 @@ from mailproxy.control.observe import server_status
 from mailproxy.control.takeover_state import take_over_state
 from mailproxy.front.prepare import Prepared, prepare
 from tests.config.builders import MISSING, read
+from tests.interop.ports import free_port
 
 NOW = 100.0
 CHECKED = {"check": {"type": "tcp"}}
@@ -114,8 +115,7 @@ def test_row_of_an_earlier_version_and_of_a_removed_server_are_passed_over() -> 
 
 
 def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as any_port:
-        address = any_port.getsockname()
+    address = ("127.0.0.1", free_port())
     later = prepared({}, front={"bind": [f"127.0.0.1:{address[1]}"]})
     sockets = later.process_state.sockets
     with closing(sockets):

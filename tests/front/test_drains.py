@@ -16,13 +16,8 @@ from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.sockets import StartError
 from mailproxy.transport import bound
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
+from tests.interop.ports import free_port
 from tests.test_reload import FILE, Front
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from mailproxy import config
 from mailproxy.config import Frontend, InetBind, SystemdBind, UnixBind
 from mailproxy.front.sockets import Sockets, StartError
+from tests.interop.ports import free_port
 
 ANY_PORT = InetBind(ip_address("127.0.0.1"), 0)
 
@@ -86,11 +87,9 @@ def listening_on(bind: config.Bind) -> tuple[Sockets, Frontend]:
 @pytest.mark.parametrize("kind", ["inet", "inet6", "unix"])
 def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "1.sock"
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as spare:
-        port = spare.getsockname()[1]
     bind: config.Bind = UnixBind(str(path))
     if kind != "unix":
-        bind = InetBind(ip_address("127.0.0.1" if kind == "inet" else "::1"), port)
+        bind = InetBind(ip_address("127.0.0.1" if kind == "inet" else "::1"), free_port())
     previous, front = listening_on(bind)
     (before,) = previous.by_frontend([front])["a"]
     with socket.socket(before.socket.family) as client:
