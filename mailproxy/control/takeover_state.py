@@ -63,6 +63,9 @@ def _inherit_server(prepared: Prepared, backend: Backend, server: BackendServer,
     if is_same and isinstance(is_up, bool) and is_up != server.is_up:
         pool.set_health(server, is_up, now, str(row.get("check_says", "")))
         yield "up" if is_up else "down"
+    since_s = row.get("since_s")
+    if isinstance(since_s, int | float) and row.get("state") == server.condition:
+        server.since = now - since_s
 
 
 def _inherit_address(backend: Backend, server: BackendServer, row: Row, now: float) -> None:

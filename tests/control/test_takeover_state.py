@@ -60,6 +60,13 @@ def test_state_set_by_hand_stays_over_later_reloads(state: str) -> None:
     assert later.process_state.overrides.of("dovecot", server).state == state
 
 
+@pytest.mark.parametrize(("state", "since"), [("drain", NOW - 60.0), ("maint", NOW)])
+def test_age_of_the_same_state_continues(state: str, since: float) -> None:
+    row = row_of(prepared({}), state_by_hand="drain", state=state, since_s=60.0)
+    _, server = inherited(prepared({}), row)
+    assert (server.condition, server.since) == ("drain", since)
+
+
 def test_weight_set_by_hand_stays() -> None:
     lines, server = inherited(prepared({}), row_of(prepared({}), weight_by_hand=7.0))
     assert lines == ["server dovecot/d1 imap: weight 7"]
