@@ -13,7 +13,7 @@ _OURS = frozenset(
     | {"tlv_ssl_verify", "backend", "server", "retries", "auth_failures", "bytes_in", "bytes_out", "handshake_ms"}
     | {"connect_ms", "total_ms", "termination", "first_to_end", "gate"}
 )
-is_bare = re.compile(r"[!#-\[\]-~]+").fullmatch
+is_bare = re.compile(r"[!#-&(-\[\]-~]+").fullmatch
 """Return a match if a text may be a value without quotes, else None."""
 
 Fields = dict[str, str | int]
