@@ -11,6 +11,8 @@ import pytest
 
 from mailproxy.commands import check
 from mailproxy.control.compare import Comparison
+from mailproxy.transport.binding import bind_inet
+from mailproxy.transport.bound import Bound
 from tests.control.service import DONE, Playback
 from tests.tls.issue import issue, revocation_list, rsa_key
 
@@ -44,7 +46,12 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def run(file: Path, bind: check.Bind | None = None) -> int:
+def anywhere(family: socket.AddressFamily, host: str, port: int) -> Bound:
+    """Listen on a free port: another program may have the one that is asked for, if only for a moment."""
+    return bind_inet(family, host, 0)
+
+
+def run(file: Path, bind: check.Bind = anywhere) -> int:
     parser = ArgumentParser()
     check.configure(parser)
     return check.run(parser.parse_args(["-c", str(file)]), bind)
@@ -75,7 +82,7 @@ def test_address_that_is_in_use_is_a_remark(file: Path, capsys: pytest.CaptureFi
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', f'"{where}"'))
-        assert run(file) == 0
+        assert run(file, bind_inet) == 0
     assert (
         capsys.readouterr().err
         == f"warning: frontend.imaps.bind: {where} is in use; by mailproxy, if it runs already\n"
@@ -85,7 +92,7 @@ def test_address_that_is_in_use_is_a_remark(file: Path, capsys: pytest.CaptureFi
 def test_address_that_this_machine_lacks_is_a_problem(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`mailproxy run` could not start either."""
     file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', '"192.0.2.1:993"'))
-    assert run(file) == 1
+    assert run(file, bind_inet) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
