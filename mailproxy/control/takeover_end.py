@@ -62,9 +62,16 @@ class TakeoverEnd:
     def _failed(self, process: int, failure: Failure) -> None:
         reason = str(failure.value)
         if failure.check(StillServes):
+            self._forget_predecessor()
             words = "process {process} keeps its sockets, and this process leaves: {reason}"
             self._log.error(words, event="taken-over", process=process, reason=reason)
             self._keeps()
         else:
             words = "process {process} may not have left: {reason}"
             self._log.error(words, event="taken-over", process=process, reason=reason)
+
+    def _forget_predecessor(self) -> None:
+        """Name no sessions of the previous process, nor a signal that ends it: it is the one that serves."""
+        if self.predecessor is not None:
+            self.predecessor.close()
+            self.predecessor = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -261,6 +262,14 @@ def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: 
     assert running.service.stop.has_begun
     assert running.service.stop.exit_status == 1
     assert running.logged("taken-over")[-1]["log_level"].name == "error"
+
+
+def test_process_that_leaves_advises_nobody_to_end_its_predecessor(make: Make) -> None:
+    running = make()
+    admin = admin_of(running.service, running.reactor)
+    follow(running, StillServes("the service has closed the connection"), os.getpid())
+    assert admin.rows("show info")[0]["replaced_pid"] is None
+    assert admin.reply("show sessions") == ""
 
 
 @pytest.mark.parametrize("error", [None, NoService("no answer within 30 s")])
