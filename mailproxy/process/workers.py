@@ -119,12 +119,29 @@ class Workers:
             self._see_whether_ready()
             self._see_whether_over()
             return
+        try:
+            self._make_member(number)
+        except OSError as error:  # too few descriptors are left
+            self._log.error(
+                "worker {worker} cannot be started now, mailproxy tries again: {reason}",
+                event="worker-delayed",
+                worker=number,
+                reason=error.strerror,
+            )
+            member = self._members.pop(number, None)
+            if member is not None:
+                member.close()
+            self._pauses[number] = self._clock.callLater(CHECK_SECONDS, self._fork, number)
+            self._see_whether_ready()
+
+    def _make_member(self, number: int) -> None:
+        assert self._forkers is not None
         ours, its = socket.socketpair()
         received, lost = partial(self._received, number), partial(self._lost, number)
         channel = Channel(ours, self._poller, received, lost, is_trusted=False)
         member = self._members[number] = Member(number, channel, self._clock.seconds())
-        member.stamp = self._forkers.fork(number, its)
-        its.close()
+        with its:
+            member.stamp = self._forkers.fork(number, its)
         for message in self._source.first():
             channel.send(message)
         self._send_reading(member)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -255,6 +258,41 @@ def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench)
     bench.reactor.advance(FIRST_PAUSE_SECONDS)
     bench.forker.work()
     assert len(bench.played) == 4
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Have this number of descriptors left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        while count:
+            os.close(taken.pop())
+            count -= 1
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_worker_is_replaced_when_there_are_descriptors_again(
+    bench: Bench, logged: Sequence[LogEvent], left: int
+) -> None:
+    bench.end(bench.played[0])
+    bench.end(bench.played[2])
+    with descriptors_left(left):
+        bench.reactor.advance(FIRST_PAUSE_SECONDS)
+    assert lines(logged)[-1] == "worker 0 cannot be started now, mailproxy tries again: Too many open files"
+    assert len(bench.workers.members) == 1
+    bench.live(1)
+    assert [worker.fork.worker for worker in bench.played] == [0, 1, 0, 0]
+    assert [member.pid for member in bench.workers.members] == [bench.played[n].process.pid for n in (3, 1)]
 
 
 def test_reload_does_not_wait_for_a_worker_that_begins_after_a_pause(bench: Bench) -> None:
