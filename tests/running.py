@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
@@ -31,8 +30,7 @@ from mailproxy.config import (
 from mailproxy.config.model import FrontendTls
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.service import ProxyService
-from mailproxy.transport.poller import Poller
-from tests.session.bench import GREETING
+from tests.session.bench import FakeReactor, greet
 from tests.tls.issue import issue
 from tests.tls.servers import NAME
 from tests.transport.peers import Peer, TlsPeer, client_context
@@ -42,15 +40,12 @@ LOOPBACK = ip_address("127.0.0.1")
 ANY_PORT = InetBind(LOOPBACK, 0)
 
 
-class FakeReactor(Clock):
-    """A reactor with a poller, whose clocks the test advances."""
+class ThreadedReactor(FakeReactor):
+    """A reactor that threads may call."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.advance(1000)
-        self.poller = Poller(self.seconds)
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self.stop: Callable[[], object] = lambda: None
         self.has_turned = False
 
     def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
@@ -85,7 +80,7 @@ class Running:
     """A service, its server, and its clients."""
 
     def __init__(self, folder: Path, events: list[LogEvent], **settings: Any) -> None:
-        self.reactor = FakeReactor()
+        self.reactor = ThreadedReactor()
         self.events = events
         self.peers: list[Peer] = []
         self.stopped: Deferred[None] | None = None
@@ -123,20 +118,14 @@ class Running:
 
     def relay(self, number: int = 0, *, tls: bool = False, name: str = NAME) -> tuple[Peer, Peer]:
         client = self.client(number, tls=tls, name=name)
-        taken: list[Peer] = []
+        return client, greet(client, self.server, self.peers, self.until)
 
-        def take() -> bool:
-            try:
-                taken.append(Peer(self.server.accept()[0]))
-            except BlockingIOError:
-                return False
-            return True
-
-        self.until(take)
-        self.peers += taken
-        taken[0].send(GREETING)
-        self.until(lambda: client.data == GREETING)
-        return client, taken[0]
+    def stay_busy(self, client: Peer, seconds: float) -> None:
+        """Advance, and let a client send a byte again and again."""
+        end = self.reactor.seconds() + seconds
+        while self.reactor.seconds() < end and not self.has_stopped:
+            client.send(b"x")
+            self.advance(0.25)
 
     def until(self, is_there: Callable[[], object]) -> None:
         def is_there_now() -> object:

@@ -188,13 +188,9 @@ def test_sessions_of_a_drained_frontend_are_kicked_spread_over_time(front: Front
 def test_busy_session_that_is_kicked_ends_at_last(front: Front) -> None:
     client, _ = front.relay()
     front.service.drains.frontend("front", kick=True)
-    for _ in range(50):
-        client.send(b"x")
-        front.advance(0.25)
+    front.stay_busy(client, 12.5)
     assert not client.fin
-    for _ in range(5):
-        client.send(b"x")
-        front.advance(0.25)
+    front.stay_busy(client, 1.25)
     assert client.fin or client.reset
 
 

@@ -36,7 +36,7 @@ from mailproxy.front.role import ALONE, MAIN, WORKER, Role
 from mailproxy.session.numbers import SESSIONS
 from mailproxy.session.session import Session
 from tests.garbage import garbage, only_new_garbage
-from tests.session.bench import GREETING, FakeReactor
+from tests.session.bench import FakeReactor, greet
 from tests.tls.issue import issue
 from tests.tls.servers import NAME
 from tests.transport.peers import Peer, TlsPeer, client_context
@@ -99,21 +99,9 @@ class Process:
         """Bring a client to the server's greeting."""
         before = set(self.sessions)
         client = self.client()
-        taken: list[Peer] = []
-
-        def take() -> bool:
-            try:
-                taken.append(Peer(self.server.accept()[0]))
-            except BlockingIOError:
-                return False
-            return True
-
-        self.until(take)
-        self.peers += taken
-        taken[0].send(GREETING)
-        self.until(lambda: client.data == GREETING)
+        server = greet(client, self.server, self.peers, self.until)
         (session,) = set(self.sessions) - before
-        return client, taken[0], session
+        return client, server, session
 
     @property
     def sessions(self) -> Iterator[Session]:

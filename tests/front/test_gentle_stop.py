@@ -56,11 +56,7 @@ def test_session_that_stays_busy_is_ended_in_the_end(make: Make) -> None:
     running.start()
     client, _ = running.relay()
     running.stop()
-    for _ in range(12):
-        client.send(b"x")
-        running.advance(0.25)
-        if running.has_stopped:
-            break
+    running.stay_busy(client, 3.0)
     running.advance(0.1)
     assert running.has_stopped
     assert not running.service.frontends[0].sessions
@@ -154,11 +150,7 @@ def test_busy_session_has_its_time_behind_the_spread(gentle: Running) -> None:
     client, _ = gentle.relay()
     gentle.stop()
     gentle.advance(5.0 + 60.0)
-    for _ in range(90):
-        client.send(b"x")
-        gentle.advance(0.25)
+    gentle.stay_busy(client, 22.5)
     assert not gentle.has_stopped
-    for _ in range(3):
-        client.send(b"x")
-        gentle.advance(0.25)
+    gentle.stay_busy(client, 0.75)
     assert gentle.has_stopped

@@ -14,19 +14,7 @@ from mailproxy.front.capacity import Capacity
 from mailproxy.front.pace import Pace
 from mailproxy.transport.poller import Poller
 from tests.session.conftest import MakeBench
-
-
-class Listener:
-    """A listener that accepts a client whenever nothing pauses it."""
-
-    def __init__(self) -> None:
-        self.reasons: set[str] = set()
-
-    def pause(self, reason: str) -> None:
-        self.reasons.add(reason)
-
-    def resume(self, reason: str) -> None:
-        self.reasons.discard(reason)
+from tests.transport.listener import FakeListener
 
 
 class Process:
@@ -36,14 +24,14 @@ class Process:
         self.clock = clock
         self.poller = Poller(clock.seconds)
         self.pace = Pace(rate, pages[number], pages, poller=self.poller, clock=clock)
-        listener: Any = Listener()
+        listener: Any = FakeListener()
         self.listener = listener
         self.pace.apply_to(listener)
         self.times: list[float] = []
 
     @property
     def accepts(self) -> bool:
-        return not self.listener.reasons
+        return bool(self.listener.accepts)
 
     def accept(self) -> None:
         self.poller.look_at_clock()
@@ -107,7 +95,7 @@ def test_quiet_frontend_has_no_timer() -> None:
 def test_listener_that_is_bound_later_waits_as_well() -> None:
     flood = Flood(Rate(5, 1.0))
     flood.accept()
-    later: Any = Listener()
+    later: Any = FakeListener()
     flood.processes[0].pace.apply_to(later)
     assert later.reasons
     flood.clock.advance(5.0)

@@ -52,9 +52,7 @@ def test_stop_may_be_hurried_when_it_is_over(running: Running) -> None:
 def test_second_signal_ends_all_at_once_whatever_is_waited_for(gentle: Running, seconds: float) -> None:
     client, _ = gentle.relay()
     gentle.stop()
-    for _ in range(int(seconds * 2)):
-        client.send(b"x")
-        gentle.advance(0.5)
+    gentle.stay_busy(client, seconds)
     assert not gentle.has_stopped
     gentle.service.stop.hurry()
     gentle.advance(0.05)
@@ -62,14 +60,12 @@ def test_second_signal_ends_all_at_once_whatever_is_waited_for(gentle: Running, 
 
 
 def test_drain_has_times_of_its_own(gentle: Running) -> None:
-    stops: list[None] = []
-    gentle.reactor.stop = lambda: stops.append(None)
     gentle.relay()
     gentle.service.stop.drain(delay=0.0, timeout=7.0)
     assert gentle.service.stop.has_begun
     gentle.service.stop.drain(timeout=1.0)
     gentle.reactor.advance(0)
-    assert stops == [None]
+    assert gentle.reactor.stops == 1
     gentle.stop()
     (event,) = gentle.logged("stopping")
     assert event["seconds"] == 7 + 20 + 3
@@ -79,13 +75,11 @@ def test_drain_has_times_of_its_own(gentle: Running) -> None:
 
 
 def test_stop_that_is_asked_for_twice_ends_all_at_once(gentle: Running) -> None:
-    stops: list[None] = []
-    gentle.reactor.stop = lambda: stops.append(None)
     gentle.relay()
     for _ in range(2):
         gentle.service.stop.ask()
     gentle.reactor.advance(0)
-    assert stops == [None]
+    assert gentle.reactor.stops == 1
     assert gentle.stop().called
 
 

@@ -28,7 +28,7 @@ from tests.config.builders import MISSING, read
 from tests.control.conftest import Make
 from tests.metrics.bench import Key, collected, open_metrics_of, parsed, parsed_open_metrics, samples, text_of, value
 from tests.metrics.page import PAGE, SECTIONS, rows
-from tests.running import FakeReactor, Running, configuration
+from tests.running import Running, ThreadedReactor, configuration
 from tests.session.bench import GREETING
 from tests.test_reload import FILE, HALF, Front, front
 
@@ -233,7 +233,7 @@ def test_counters_continue_when_a_frontend_comes_back(front: Front) -> None:
 def test_counters_do_not_go_back_when_a_worker_ends(tmp_path: Path) -> None:
     counts = MainCounts(Pages(2))
     prepared = prepare(configuration(tmp_path, 1), "here", ProcessState(counts))
-    service = ProxyService(prepared, FakeReactor())
+    service = ProxyService(prepared, ThreadedReactor())
     block = counts.places.block
     for number, page in enumerate(counts.pages.all):
         for name in ("counter frontend front", "counter server dovecot imap d1", "counter process"):

@@ -10,19 +10,7 @@ import pytest
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import Places
 from mailproxy.process.shared_capacity import SharedCapacity, WatchedCapacity, limit_names
-
-
-class Listener:
-    """What accepts, unless it pauses."""
-
-    def __init__(self) -> None:
-        self.reasons: set[str] = set()
-
-    def pause(self, reason: str) -> None:
-        self.reasons.add(reason)
-
-    def resume(self, reason: str) -> None:
-        self.reasons.discard(reason)
+from tests.transport.listener import FakeListener
 
 
 class Bench:
@@ -33,14 +21,14 @@ class Bench:
         self.places.add(dict.fromkeys(limit_names("maxconn"), 1))
         self.pages.used = self.places.used
         self.workers = [SharedCapacity("maxconn", self.pages, number, self.places) for number in range(2)]
-        self.listeners: list[Any] = [Listener(), Listener()]
+        self.listeners: list[Any] = [FakeListener(), FakeListener()]
         for capacity, listener in zip(self.workers, self.listeners, strict=True):
             capacity.resize(maximum)
             capacity.apply_to(listener)
 
     @property
     def accepts(self) -> list[bool]:
-        return [not listener.reasons for listener in self.listeners]
+        return [listener.accepts for listener in self.listeners]
 
     def answer_bells(self) -> None:
         """Let each woken worker check the pages."""
@@ -107,7 +95,7 @@ def test_listener_that_begins_at_the_bound_waits(bench: Bench) -> None:
     one, _ = bench.workers
     one.join()
     one.join()
-    later: Any = Listener()
+    later: Any = FakeListener()
     one.apply_to(later)
     assert later.reasons == {"maxconn"}
     one.leave()

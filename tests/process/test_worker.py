@@ -45,7 +45,7 @@ from mailproxy.tls.stock import Stock
 from tests.bans.builders import ban, key
 from tests.garbage import garbage, only_new_garbage
 from tests.running import FakeLog
-from tests.session.bench import GREETING, FakeReactor
+from tests.session.bench import GREETING, FakeReactor, greet, is_asked
 from tests.tls.issue import issue
 from tests.transport.peers import Peer
 from tests.transport.relay import pump, settle
@@ -54,21 +54,11 @@ LOOPBACK = ip_address("127.0.0.1")
 BIND = InetBind(LOOPBACK, 0)
 
 
-class EndingReactor(FakeReactor):
-    """A reactor that remembers that it was stopped."""
-
-    running = True
-    is_stopped = False
-
-    def stop(self) -> None:
-        self.is_stopped = True
-
-
 class Bench:
     """A worker, and what its main process has: sockets, the pages, its end of the channel."""
 
     def __init__(self) -> None:
-        self.reactor = EndingReactor()
+        self.reactor = FakeReactor()
         self.pages = Pages(2)
         self.counts = MainCounts(self.pages)
         self.server = socket.create_server(("127.0.0.1", 0))
@@ -153,19 +143,7 @@ class Bench:
     def relay(self) -> Peer:
         """Bring a client to the server's greeting."""
         client = self.client()
-        taken: list[Peer] = []
-
-        def take() -> bool:
-            try:
-                taken.append(Peer(self.server.accept()[0]))
-            except BlockingIOError:
-                return False
-            return True
-
-        self.until(take)
-        self.peers += taken
-        taken[0].send(GREETING)
-        self.until(lambda: client.data == GREETING)
+        greet(client, self.server, self.peers, self.until)
         return client
 
     def close(self) -> None:
@@ -215,10 +193,10 @@ def test_worker_asks_for_bans(bench: Bench) -> None:
 def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
     bench.client()
     bench.settle()
-    assert not _is_asked(bench.server)
+    assert not is_asked(bench.server)
     bench.read()
     assert bench.received() == [message.Ready(1)]
-    bench.until(lambda: _is_asked(bench.server))
+    bench.until(lambda: is_asked(bench.server))
 
 
 def test_lists_of_networks_are_those_of_the_main_process(bench: Bench) -> None:
@@ -342,7 +320,7 @@ def test_stop_is_polite_and_ends_the_worker(bench: Bench) -> None:
     bench.read()
     client = bench.relay()
     bench.deliver(message.Stop(StopTimes(hard=5.0)))
-    assert not bench.reactor.is_stopped
+    assert not bench.reactor.stops
     for _ in range(30):
         bench.reactor.poller.poll(0)
         bench.reactor.advance(0.1)
@@ -350,7 +328,7 @@ def test_stop_is_polite_and_ends_the_worker(bench: Bench) -> None:
     client.break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    assert bench.reactor.is_stopped
+    assert bench.reactor.stops
 
 
 def test_stop_can_be_hurried(bench: Bench) -> None:
@@ -360,12 +338,12 @@ def test_stop_can_be_hurried(bench: Bench) -> None:
     bench.deliver(message.StopNow())
     bench.reactor.advance(0.5)
     bench.until(lambda: client.fin or client.reset)
-    assert bench.reactor.is_stopped
+    assert bench.reactor.stops
 
 
 def test_stop_before_there_is_a_configuration_ends_the_worker(bench: Bench) -> None:
     bench.deliver(message.Stop(StopTimes()))
-    assert bench.reactor.is_stopped
+    assert bench.reactor.stops
 
 
 def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +352,7 @@ def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.Mon
     bench.ours.close()
     bench.settle()
     bench.reactor.advance(1.0)
-    assert bench.reactor.is_stopped
+    assert bench.reactor.stops
 
 
 def test_sessions_are_shown_and_ended_on_demand(bench: Bench) -> None:
@@ -401,15 +379,7 @@ def test_frontend_that_is_drained_accepts_nobody_until_it_is_enabled(bench: Benc
     with pytest.raises(BlockingIOError):
         bench.server.accept()
     bench.deliver(message.EnableFrontend("front", ()))
-    bench.until(lambda: _is_asked(bench.server))
-
-
-def _is_asked(server: socket.socket) -> bool:
-    try:
-        server.accept()[0].close()
-    except BlockingIOError:
-        return False
-    return True
+    bench.until(lambda: is_asked(bench.server))
 
 
 def test_files_for_tls_to_servers_come_from_the_main_process(bench: Bench, tmp_path: Path) -> None:

@@ -62,6 +62,47 @@ class BuggySocket(socket.SocketType):
         raise ZeroDivisionError("a bug")
 
 
+def accept_if_any(server: socket.socket) -> socket.socket | None:
+    """Accept a connection that waits for a server, if there is one."""
+    try:
+        return server.accept()[0]
+    except BlockingIOError:
+        return None
+
+
+def accept_next(server: socket.socket, until: Callable[[Callable[[], object]], None]) -> socket.socket:
+    """Run all parties until a connection waits for a server, and accept it."""
+    taken: list[socket.socket] = []
+
+    def take() -> bool:
+        sock = accept_if_any(server)
+        if sock is not None:
+            taken.append(sock)
+        return sock is not None
+
+    until(take)
+    return taken[0]
+
+
+def is_asked(server: socket.socket) -> bool:
+    """Whether a connection waits for a server; it is taken, and given up."""
+    sock = accept_if_any(server)
+    if sock is not None:
+        sock.close()
+    return sock is not None
+
+
+def greet(
+    client: Peer, server: socket.socket, peers: list[Peer], until: Callable[[Callable[[], object]], None]
+) -> Peer:
+    """Bring a client to the server's greeting; return the other end of its session, which is one of the peers now."""
+    end = Peer(accept_next(server, until))
+    peers.append(end)
+    end.send(GREETING)
+    until(lambda: client.data == GREETING)
+    return end
+
+
 class FakeServer:
     """A listening server of the backend, whose connections the test accepts."""
 
@@ -73,21 +114,11 @@ class FakeServer:
 
     def accept(self, greeting: bytes = b"") -> Peer:
         """Take the connection that has to be there, and say something first."""
-        taken: list[Peer] = []
-
-        def take() -> bool:
-            try:
-                sock, _ = self.socket.accept()
-            except BlockingIOError:
-                return False
-            taken.append(self._bench.peer_of(sock))
-            return True
-
-        self._bench.until(take)
-        self._bench.peers.append(taken[0])
+        peer = self._bench.peer_of(accept_next(self.socket, self._bench.until))
+        self._bench.peers.append(peer)
         if greeting:
-            taken[0].send(greeting)
-        return taken[0]
+            peer.send(greeting)
+        return peer
 
     def refuse(self) -> None:
         """Stop listening, and keep the address, so that no other server can listen there."""
@@ -102,20 +133,22 @@ class FakeServer:
     def is_asked(self) -> bool:
         """Whether a connection waits; it is taken, and given up."""
         self._bench.settle()
-        try:
-            self.socket.accept()[0].close()
-        except BlockingIOError:
-            return False
-        return True
+        return is_asked(self.socket)
 
 
 class FakeReactor(Clock):
-    """A reactor with a poller, whose clocks the test advances."""
+    """A reactor with a poller, whose clocks the test advances, and which counts how often it is stopped."""
+
+    running = True
 
     def __init__(self) -> None:
         super().__init__()
         self.advance(START)
         self.poller = Poller(self.seconds)
+        self.stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
 
 
 class Bench:

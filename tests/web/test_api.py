@@ -277,16 +277,14 @@ def test_head_has_the_headers_alone(web: Web, path: str) -> None:
 
 
 def test_stop_stops_after_the_answer(web: Web, running: Running) -> None:
-    stopped: list[bool] = []
-    running.reactor.stop = lambda: stopped.append(True)
     client = web.client()
     response = client.ask("POST", "/api/v1/stop", Authorization=f"Bearer {TOKEN}")
     assert (response.json["message"], response.headers["connection"]) == ("the service stops", "close")
     assert client.transport.disconnecting
-    assert stopped == []
+    assert running.reactor.stops == 0
     client.lose()
     web.turn()
-    assert stopped == [True]
+    assert running.reactor.stops == 1
 
 
 def test_bug_is_logged_and_reported(web: Web, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
