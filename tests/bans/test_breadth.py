@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
@@ -18,19 +18,25 @@ from tests.bans.builders import ban, key
 
 
 class Bench:
-    """The bans of a process, and what watches them; a thread's work is done at once."""
+    """The bans of a process, and what watches them; a thread's work is done at once, unless the thread `is_slow`."""
 
     def __init__(self, events: Sequence[LogEvent]) -> None:
         self.events = events
         self.gate = BanGate()
         self.clock = Clock()
         self.counts = 0
+        self.is_slow = False
+        self.work: Deferred[Any] = Deferred()
         self.breadth = BanBreadth(self.gate, self.clock, self._in_thread)
         self.breadth.start()
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         self.counts += 1
-        return execute(work)
+        self.work = Deferred()
+        self.work.addCallback(lambda nothing: work())
+        if not self.is_slow:
+            self.work.callback(None)
+        return self.work
 
     def ban(self, first: int, count: int, origin: str = "crowdsec") -> None:
         """Ban so many /8 networks."""
@@ -68,6 +74,26 @@ def test_more_is_found_and_logged_once(bench: Bench) -> None:
         assert bench.look() == BroadBans("bans by crowdsec", WORDS)
     assert bench.lines == [f"bans by crowdsec {WORDS}"]
     assert bench.counts == 1
+
+
+def test_further_bans_are_found_without_a_second_line(bench: Bench) -> None:
+    bench.ban(1, 65)
+    bench.look()
+    bench.ban(66, 64)
+    found = bench.look()
+    assert found is not None
+    assert found.problem.startswith("refuse 50 % of all IPv4 addresses")
+    assert (bench.counts, len(bench.lines)) == (2, 1)
+
+
+def test_bans_that_end_while_they_are_counted_are_no_finding(bench: Bench) -> None:
+    bench.ban(1, 65)
+    bench.is_slow = True
+    bench.look()
+    bench.gate.table.remove(key("1.0.0.0/8"))
+    bench.look()
+    bench.work.callback(None)
+    assert (bench.breadth.finding, bench.lines) == (None, [])
 
 
 def test_origin_of_most_is_named_first(bench: Bench) -> None:
