@@ -84,8 +84,8 @@ class Backend:
         default=frozenset(),
         metadata=about(
             one_of(tuple(OPTIONS)),
-            "More TLVs, see below. By default none: Dovecot and Postfix do not read them, and some make servers "
-            "drop connections.",
+            "More TLVs, [by their options](backends.md#what-the-header-carries). By default none: Dovecot and Postfix "
+            "do not read them, and some make servers drop connections.",
             values="list of options",
             is_list=True,
             haproxy="proxy-v2-options",

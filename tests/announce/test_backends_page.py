@@ -27,6 +27,10 @@ def options(type: TlvType | SslType) -> set[str]:
     return {word for word, added in OPTIONS.items() if added == type}
 
 
+def test_what_is_never_added_has_no_option() -> None:
+    assert NOT_ADDED.isdisjoint(OPTIONS.values())
+
+
 def test_page_has_every_tlv_that_is_added_with_its_option() -> None:
     those = rows("| in the header | with | value |")
     names = {type.name: options(type) for type in TlvType if type not in NOT_ADDED}

@@ -30,7 +30,6 @@ from mailproxy.config.tables import tables_of
 from mailproxy.config.words import key_path
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
-from mailproxy.proxyprotocol.options import OPTIONS
 from tests.config.reference import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -111,10 +110,6 @@ def test_every_word_is_in_the_documentation_and_the_example() -> None:
     words = [*protocol_words(), *PROFILES, *RULES, *(word for kind in WORDS for word in get_args(kind))]
     assert [word for word in words if f'`"{word}"`' not in PAGE] == []
     assert [word for word in words if f'"{word}"' not in EXAMPLE] == []
-
-
-def test_every_option_is_in_the_documentation() -> None:
-    assert [option for option in OPTIONS if f"| `{option}` |" not in PAGE] == []
 
 
 BACKENDS = (ROOT / "docs" / "backends.md").read_text()
