@@ -17,6 +17,9 @@ from typing import Any, Final
 LONGEST_VALUE = 65536
 """The most characters of an entry, of another value, and of spaces between them; a decision or a ban has 300."""
 
+MAX_NAMES = 1024
+"""The most names of the whole object: empty lists and null bring no entries, so their number limits nothing."""
+
 MAX_MARKS = 1024
 """The most brackets and texts of an entry that is too long and is skipped: each costs a step; a decision has 20."""
 
@@ -58,7 +61,7 @@ def rows(text: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
     place = _after(text, 0, "{")
     if text[place : place + 1] == "}":
         return _end(text, place + 1)
-    while True:
+    for _ in range(MAX_NAMES):
         if text[place : place + 1] != '"':
             raise ValueError(f"no name at character {place}")
         name, place = _value(text, place)
@@ -73,6 +76,7 @@ def rows(text: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
         if text[place : place + 1] == "}":
             return _end(text, place + 1)
         place = _after(text, place, ",")
+    raise ValueError(f"more than {MAX_NAMES} names at character {place}")
 
 
 def _entries(text: str, place: int, name: str) -> Generator[tuple[str, Any], None, int]:

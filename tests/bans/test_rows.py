@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.bans.rows import LONGEST_VALUE, MAX_MARKS, TOO_LONG, rows
+from mailproxy.bans.rows import LONGEST_VALUE, MAX_MARKS, MAX_NAMES, TOO_LONG, rows
 
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -55,10 +55,12 @@ def test_null_is_an_empty_list() -> None:
         '{"new": [{"a": "' + "x" * LONGEST_VALUE + '"}',
         '{"new": [{"a": "' + "x" * LONGEST_VALUE + '"}}',
         '{"new": [{"a": [' + "1," * LONGEST_VALUE + "[]," * MAX_MARKS + "1]}]}",
-        '{"new": [{"a" 1}, "' + "x" * LONGEST_VALUE + '"]}',
+        '{"new": [{"a" 1}, {"a": "' + "x" * LONGEST_VALUE + '"}]}',
         '{"a": {"b": "' + "x" * LONGEST_VALUE + '"}}',
+        '{"new": []' + ', "new": []' * MAX_NAMES + "}",
+        '{"new": null' + ', "new": null' * MAX_NAMES + "}",
     ],
-    ids=range(27),
+    ids=range(29),
 )
 def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"character|Expecting|nested"):
