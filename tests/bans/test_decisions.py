@@ -146,10 +146,14 @@ def test_other_answer_is_an_error(data: bytes) -> None:
         read_decisions(data)
 
 
-def test_number_of_decisions_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fields", [{}, {"type": "captcha"}, {"type": None}], ids=["bans", "others", "skipped"])
+@pytest.mark.parametrize("name", ["new", "deleted"])
+def test_number_of_decisions_has_a_limit(name: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BANS", 1)
+    decisions = [decision(f"192.0.2.{number}", **fields) for number in range(3)]
+    assert read_decisions(json.dumps({name: decisions[:2]}).encode())
     with pytest.raises(UnusableAnswer, match="it has more than 2 decisions"):
-        read_decisions(answer(*(decision(f"192.0.2.{number}") for number in range(3))))
+        read_decisions(json.dumps({name: decisions}).encode())
 
 
 @given(st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists) | st.just(decision()), st.binary())
@@ -163,7 +167,8 @@ def test_any_answer_raises_only_this_error(entry: Any, data: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["0.0.0.0/0", "126.0.0.0/7", "::ffff:0:0/96", "::/0", "2000::/15"])
 def test_too_wide_network_is_skipped(value: str) -> None:
-    found = read_decisions(answer(decision(value, scope="Range"), decision()))
+    wide = decision(value, scope="Range")
+    found = read_decisions(answer(wide, decision(), decision(value, scope="Range", duration="-1s"), deleted=[wide]))
     assert [place_of(one.key) for one in found.new] == ["192.0.2.7"]
     assert (found.others, found.skipped) == (0, 1)
 
