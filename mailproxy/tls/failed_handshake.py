@@ -31,7 +31,7 @@ _CALLBACK_FAILED = "callback failed"
 
 class HandshakeError(Exception):
     """
-    A handshake that failed, with the reason and its kind; `is_theirs` if the client closed or refused.
+    A handshake that failed, with the reason and its kind; `is_theirs` if the other side closed or refused.
 
     `presented` is the client's certificate if it was refused for that.
     """
