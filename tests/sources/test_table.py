@@ -102,7 +102,9 @@ def test_parts_of_two_keys_are_no_key() -> None:
     ones, twos = bytes([1]) * KEY_BYTES, bytes([2]) * KEY_BYTES
     for made in (ones, twos):
         table.enter(made, 0, 0.0)
-    assert table.find(ones[:5] + twos[5:], 0) == NOWHERE
+    parts = ones[:5] + twos[5:]
+    assert table.find(parts, 0) == NOWHERE
+    assert table.enter(parts, 0, 0.0) == table.enter(parts, 0, 1.0) == table.find(parts, 0) == 2
 
 
 def test_every_entry_is_listed() -> None:
