@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailproxy.config.limits import FrontendLimits
+from mailproxy.transport.poller import BYTES
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -84,6 +85,18 @@ def test_server_that_closes_after_the_last_refusal_changes_nothing(bench: Bench)
     assert bytes(client.data).startswith(REFUSED["imap"])
     client.close()
     assert bench.over()["termination"] == "PD"
+
+
+def test_client_that_is_gone_when_the_last_refusal_comes_has_left(bench: Bench) -> None:
+    client, server = bench.relay()
+    refuse(bench, server, client)
+    stream = bench.session.stream
+    assert stream is not None
+    server.send(REFUSED["imap"])
+    client.break_off()
+    bench.poller.ready[stream.fd](BYTES)
+    line = bench.over()
+    assert (line["termination"], line["auth_failures"]) == ("CD", 2)
 
 
 def test_login_that_succeeds_in_time_ends_the_count(bench: Bench) -> None:
