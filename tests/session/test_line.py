@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import string
 
 import pytest
 from hypothesis import example, given
@@ -33,6 +35,13 @@ def test_words_from_outside_make_up_neither_a_line_nor_a_field(key: str, value: 
     assert name == key
     assert shown == value or json.loads(shown) == value
     assert shown[:1] == '"' or not re.search(r'[\s"]', shown)
+
+
+@given(st.sampled_from(FOREIGN), st.text(string.ascii_letters + string.punctuation + " "))
+@example("cn", "O'Brien")
+def test_field_can_be_copied_into_stated_facts(key: str, value: str) -> None:
+    """`mailproxy.rules.facts` splits them with shlex."""
+    assert shlex.split(as_line({key: value})) == [f"{key}={value}"]
 
 
 @pytest.mark.parametrize("value", ["mail.example.org", "a=b", "x,y;z"])
