@@ -161,6 +161,14 @@ def test_client_that_asks_for_another_name_is_refused_where_names_are_strict(
     assert connection.client.alert == "TLSV1_UNRECOGNIZED_NAME"
 
 
+def test_what_is_no_name_is_not_shown(connect: Connect) -> None:
+    connection = connect(tls_server(strict_sni=True), client_context(TLS13), "a reason=x")
+    assert str(connection.error) == (
+        "the client asks for something that is no host name, which no certificate is for, "
+        "and the profile has strict-sni"
+    )
+
+
 @pytest.mark.parametrize(
     ("version", "alert"), [(TLS12, "TLSV1_UNRECOGNIZED_NAME"), (TLS13, "TLSV13_ALERT_MISSING_EXTENSION")]
 )

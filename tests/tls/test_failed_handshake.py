@@ -49,6 +49,12 @@ def test_what_is_no_tls_is_refused_with_the_reason(first: bytes, reason: str) ->
     assert not error.is_theirs
 
 
+def test_reason_is_that_of_tls_if_the_client_is_gone_before_our_alert() -> None:
+    error = failure(tls_server(), bytes([22, 3, 1, 255, 255]) + bytes(100), end=True)
+    assert str(error) == "data length too long"
+    assert not error.is_theirs
+
+
 @pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
 def test_client_that_goes_is_distinguished_from_one_that_is_refused(first: bytes) -> None:
     error = failure(tls_server(), first, end=True)
