@@ -9,14 +9,12 @@ import pytest
 
 from mailproxy.transport.binding import adopt, bind_inet, bind_unix
 from mailproxy.transport.bound import Bound
-from tests.interop.ports import free_port
 from tests.transport.conftest import Keep
 
 
 def test_ipv6_wildcard_leaves_ipv4_alone(bound: Keep) -> None:
-    port = free_port()
-    six = bound(bind_inet(socket.AF_INET6, "::", port))
-    four = bound(bind_inet(socket.AF_INET, "0.0.0.0", port))
+    four = bound(bind_inet(socket.AF_INET, "0.0.0.0", 0))
+    six = bound(bind_inet(socket.AF_INET6, "::", four.socket.getsockname()[1]))
     assert six.local is four.local is None
 
 
