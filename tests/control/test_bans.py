@@ -186,8 +186,10 @@ def test_all_that_bans_an_address_is_named(running: Running, admin: Admin) -> No
     words = "192.0.2.7 is banned by ctl for another 9m59s: guesses; 192.0.2.7 is in the list /etc/drop.txt"
     running.reactor.advance(0.5)
     assert ban_of(running.service, "192.0.2.7") == words
-    running.service.process_state.bans.exempt = NetworkSet.of([ip_network("192.0.2.0/24")])
+    assert ban_of(running.service, "::ffff:192.0.2.7") == words
+    running.service.process_state.bans.exempt = NetworkSet.of([ip_network("192.0.2.0/23")])
     assert ban_of(running.service, "192.0.2.7") == f"{words}; it is in [limits] exempt, so it gets in nevertheless"
+    assert ban_of(running.service, "192.0.3.1") == ""
 
 
 @pytest.mark.usefixtures("listed")

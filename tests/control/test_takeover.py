@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from twisted.logger import globalLogPublisher
 
+from mailproxy.config import UnixBind
 from mailproxy.control.answers import Answers
 from mailproxy.control.call import NoService
 from mailproxy.control.client import IDLE_SECONDS
@@ -136,8 +137,8 @@ def test_end_in_the_middle_is_an_error(tmp_path: Path, offered: list[socket.sock
 # The process that leaves.
 
 
-def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> None:
-    running = make()
+def test_process_that_leaves_ends_no_session(make: Make) -> None:
+    running = make(drain_delay=5.0)
     client, _ = running.relay()
     assert [sock.getsockname() for sock in running.service.listening] == [
         sock.getsockname() for sock in running.listening
@@ -148,6 +149,16 @@ def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> 
     assert not client.fin
     (event,) = running.logged("stopping")
     assert event["seconds"] == 3600 + 60 + 10
+
+
+def test_process_that_leaves_removes_no_file(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "front.sock"
+    running = make(bind=(UnixBind(str(path)),))
+    running.service.stop.leave(running.service.stop.times_to_leave())
+    stop(running)
+    running.advance(0.1)
+    assert running.has_stopped
+    assert path.exists()
 
 
 def test_process_that_leaves_keeps_to_the_times_that_it_is_given(make: Make) -> None:

@@ -52,6 +52,13 @@ def test_offered_socket_is_used_once(given: socket.socket) -> None:
         source.open(bind_of(given))
 
 
+def test_no_socket_is_offered_for_a_name_of_systemd(given: socket.socket) -> None:
+    source = SocketSource()
+    source.offer([given])
+    assert source.take_offered(SystemdBind("imaps")) is None
+    source.close_offered()
+
+
 def test_offered_sockets_that_were_not_used_are_closed(given: socket.socket) -> None:
     source = SocketSource()
     source.offer([given])

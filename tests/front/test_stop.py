@@ -94,12 +94,12 @@ class Keeper(Unsupervised):
         return keeps_sockets
 
 
-@pytest.mark.parametrize(("drain_timeout", "keeps"), [(0.0, True), (5.0, False)])
+@pytest.mark.parametrize(("timeout", "spread", "keeps"), [(0.0, 0.0, True), (5.0, 0.0, False), (0.0, 5.0, False)])
 def test_supervisor_keeps_sockets_unless_sessions_have_time(
-    make: Make, tmp_path: Path, drain_timeout: float, keeps: bool
+    make: Make, tmp_path: Path, timeout: float, spread: float, keeps: bool
 ) -> None:
     path = tmp_path / "front.sock"
-    running = make(bind=(UnixBind(str(path)),), drain_timeout=drain_timeout)
+    running = make(bind=(UnixBind(str(path)),), drain_timeout=timeout, drain_spread=spread)
     keeper = running.service.supervisor = Keeper()
     running.start()
     running.stop()

@@ -286,8 +286,10 @@ def test_worker_is_replaced_when_there_are_descriptors_again(
 ) -> None:
     bench.end(bench.played[0])
     bench.end(bench.played[2])
+    in_use = len(os.listdir("/proc/self/fd"))
     with descriptors_left(left):
         bench.reactor.advance(FIRST_PAUSE_SECONDS)
+    assert len(os.listdir("/proc/self/fd")) <= in_use
     assert lines(logged)[-1] == "worker 0 cannot be started now, mailproxy tries again: Too many open files"
     assert len(bench.workers.members) == 1
     bench.live(1)
