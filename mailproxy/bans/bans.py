@@ -119,7 +119,7 @@ class Bans:
         if len(self._by_origin) >= MAX_ORIGINS:
             self._by_origin = {one: bans for one, bans in self._by_origin.items() if bans or one in ORIGINS}
         if len(self._by_origin) >= MAX_ORIGINS:
-            raise TooManyBans(f"there are bans of {MAX_ORIGINS} origins, the most; use one of those")
+            raise TooManyBans(f"there are bans of {MAX_ORIGINS - len(ORIGINS)} names, the most; use one of those")
         return self._by_origin.setdefault(origin, {})
 
     def _end_oldest(self, own: dict[Key, Ban], banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
