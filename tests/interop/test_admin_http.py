@@ -23,9 +23,9 @@ from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import RUN, TWIST, TWISTD, Front, launch, single
 from tests.interop.http import TOKEN, Http, curl
-from tests.interop.pace import limit, seconds_of
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.timing import limit, seconds_of
 from tests.interop.waiting import until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])

@@ -34,10 +34,10 @@ from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.dovecot import PROTOCOLS, USER, Dovecot
 from tests.interop.front import RUN, Front, frontend, single
 from tests.interop.local_api import KEY, LocalApi, serving
-from tests.interop.pace import limit, seconds_of
 from tests.interop.ports import free_port
 from tests.interop.process import is_alive
 from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.timing import limit, seconds_of
 from tests.interop.waiting import SLACK_SECONDS, until
 
 BANNED, OTHER = "127.0.0.66", "127.0.0.67"

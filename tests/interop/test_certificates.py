@@ -15,8 +15,8 @@ from tests.interop.certificates import SERVER_NAME
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import Front, single
-from tests.interop.pace import limit, seconds_of
 from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.timing import limit, seconds_of
 from tests.interop.waiting import PATIENCE_SECONDS, until
 from tests.tls.issue import Issued, issue, rsa_key
 from tests.tls.staples import staple

@@ -20,9 +20,9 @@ from tests.interop.certificates import Certificates
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import RUN, TWIST, TWISTD, Front, frontend, launch, single
-from tests.interop.pace import limit, seconds_of
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.timing import limit, seconds_of
 from tests.interop.waiting import PATIENCE_SECONDS, until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])

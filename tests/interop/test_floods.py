@@ -14,8 +14,8 @@ from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import Front, single
-from tests.interop.pace import limit, seconds_of
 from tests.interop.recorder import GREETING, echo
+from tests.interop.timing import limit, seconds_of
 from tests.interop.waiting import PATIENCE_SECONDS
 from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
 
