@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from ssl import TLSVersion
+
 import pytest
 
 from mailproxy.tls import openssl
 from mailproxy.tls.failed_handshake import HandshakeError
+from mailproxy.tls.openssl import WANT_READ
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure_server import SecureServerStream
 from tests.tls.connect import Owner
-from tests.tls.servers import tls_server
-from tests.transport.relay import raw, unix_pair
+from tests.tls.servers import NAME, tls_server
+from tests.transport.peers import TlsPeer, client_context
+from tests.transport.relay import raw, tcp_pair, unix_pair
 
 
 def failure(server: TlsServer, first: bytes, *, end: bool = False) -> HandshakeError:
@@ -60,3 +64,18 @@ def test_client_that_goes_is_distinguished_from_one_that_is_refused(first: bytes
     error = failure(tls_server(), first, end=True)
     assert str(error) == "connection closed"
     assert error.is_theirs
+
+
+@pytest.mark.parametrize("version", [TLSVersion.TLSv1_2, TLSVersion.TLSv1_3])
+def test_client_that_resets_after_its_hello_is_distinguished_as_well(version: TLSVersion) -> None:
+    ours, theirs = tcp_pair()
+    poller = Poller()
+    stream = SecureServerStream(raw(ours), poller, Owner(), tls_server())
+    client = TlsPeer(theirs, client_context(version), NAME)
+    assert stream.handshake() == WANT_READ
+    client.break_off()
+    with pytest.raises(HandshakeError, match="Connection reset by peer") as caught:
+        stream.handshake()
+    assert (caught.value.kind, caught.value.is_theirs) == ("closed", True)
+    stream.close()
+    poller.close()

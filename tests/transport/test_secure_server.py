@@ -102,7 +102,8 @@ def test_flight_that_does_not_fit_waits_for_room() -> None:
     with suppress(BlockingIOError):
         while True:
             filling += stream.socket.send(b"x")
-    assert stream.handshake() == WANT_WRITE
+    for _ in range(2):
+        assert stream.handshake() == WANT_WRITE
     assert len(client.socket.recv(filling)) == filling
     for _ in range(100):
         waits = stream.handshake()
