@@ -20,7 +20,7 @@ from contextlib import suppress
 from mailproxy.process.frame import Reader, frames
 from mailproxy.process.gaps import fill_gaps
 from mailproxy.process.identity import Identity, name_process
-from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked, NotForked
 
 Become = Callable[[Fork, socket.socket], None]
 """The work of a new process, with its end of a socket to the main process; the process ends when this returns."""
@@ -118,7 +118,12 @@ class Forker:
         return goes_on
 
     def _fork(self, wanted: Fork, sock: socket.socket) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # RLIMIT_NPROC, pids.max, memory
+            sock.close()
+            self._send(NotForked(wanted.worker, wanted.stamp, str(error.strerror)))
+            return
         if not pid:
             self._socket.close()
             for descriptor in self._children:
@@ -128,7 +133,13 @@ class Forker:
             else:
                 _end_with(lambda: self._become(wanted, sock))
         sock.close()
-        descriptor = os.pidfd_open(pid)
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self._send(NotForked(wanted.worker, wanted.stamp, str(error.strerror)))
+            return
         self._children[descriptor] = pid
         self._poll.register(descriptor, select.POLLIN)
         self._send(Forked(wanted.stamp, pid))

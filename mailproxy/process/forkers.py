@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from mailproxy.front.loop import new_stamp
 from mailproxy.process.channel import Channel
-from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked, NotForked
 from mailproxy.process.pidfd import Process
 from mailproxy.transport.poller import Poller
 
@@ -79,18 +79,23 @@ class Forkers:
         poller: Poller,
         *,
         forked: Callable[[int, int], None],
+        not_forked: Callable[[int, str], None],
         exited: Callable[[int, int], None],
     ) -> None:
         """
         `first` is the forker's socket and process id.
 
-        `forked` is called with the stamp and the process id of each worker that begins, `exited` with the process id
-        and the status of each process that ends while its forker lives.
+        `forked` is called with the stamp and the process id of each worker that begins, `not_forked` with the stamp
+        and the reason if that fails, `exited` with the process id and the status of each process that ends while its
+        forker lives.
         """
         self._poller = poller
         self._forked = forked
+        self._not_forked = not_forked
         self._exited = exited
         self._last_stamp = 0
+        self._problem = ""
+        """Why there is no spare forker, as it was logged; "" if there is one."""
         self._spare: _Forker | None = None
         sock, pid = first
         self._active: _Forker | None = self._forker(sock, 0)
@@ -122,17 +127,37 @@ class Forkers:
         return stamp
 
     def _make_spare(self) -> None:
-        if self._active is None:
+        if self._active is None or self._spare is not None:
             return
-        ours, its = socket.socketpair()
-        self._spare = self._forker(ours, self._stamp())
-        with its:
-            self._active.channel.send(Fork(None, self._spare.stamp), [its.fileno()])
+        stamp = self._stamp()
+        try:
+            ours, its = socket.socketpair()
+            self._spare = self._forker(ours, stamp)
+            with its:
+                self._active.channel.send(Fork(None, stamp), [its.fileno()])
+        except OSError as error:  # too few descriptors are left
+            self._has_no_spare(stamp, str(error.strerror))
+
+    def _has_no_spare(self, stamp: int, reason: str) -> None:
+        """Say why, once; the next check tries again."""
+        if self._spare is not None and self._spare.stamp == stamp:
+            self._spare.close()
+            self._spare = None
+        if reason != self._problem:
+            self._log.error(
+                "there is no spare forker now, mailproxy tries again: {reason}", event="forker", reason=reason
+            )
+        self._problem = reason
 
     def _received(self, forker: _Forker, message: Any, descriptors: list[int]) -> None:
         match message:
             case Forked(stamp=stamp, pid=pid) if self._spare is not None and stamp == self._spare.stamp:
                 self._spare.process = Process(pid)
+                self._problem = ""
+            case NotForked(worker=None, stamp=stamp, reason=reason):
+                self._has_no_spare(stamp, reason)
+            case NotForked(stamp=stamp, reason=reason):
+                self._not_forked(stamp, reason)
             case Forked(stamp=stamp, pid=pid):
                 self._forked(stamp, pid)
             case Exited(pid=pid, status=status):
@@ -141,7 +166,8 @@ class Forkers:
                 forker.answered()
 
     def check_alive(self) -> None:
-        """Ask the forkers whether they work, and kill those that do not answer."""
+        """Ask the forkers whether they work, and kill those that do not answer; make a spare one if there is none."""
+        self._make_spare()
         for forker in (self._active, self._spare):
             if forker is not None and not forker.check_alive():
                 self._log.error(
@@ -156,6 +182,9 @@ class Forkers:
         """Continue after the end of a forker."""
         pid = forker.pid
         forker.close()
+        if forker is self._spare and not pid:
+            self._spare = None  # it was not forked: `NotForked` has the reason, if its forker lives
+            return
         if forker is self._spare:
             self._log.warn("the spare forker, pid {pid}, has ended", event="forker", pid=pid)
             self._spare = None

@@ -255,6 +255,15 @@ class Forked:
 
 
 @frozen
+class NotForked:
+    """There is no new process now: the system has no room for it."""
+
+    worker: int | None
+    stamp: int
+    reason: str
+
+
+@frozen
 class Exited:
     """A process has ended."""
 

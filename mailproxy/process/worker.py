@@ -209,6 +209,9 @@ class Worker:
         for number in IGNORED[:3]:
             # Only signals can shorten this stop now.
             signal.signal(number, signal.SIG_DFL)
+        if self._is_stopping and self._service is not None:
+            # Else its sessions could go on for as long as that stop may take, which nobody sees or shortens any more.
+            self._service.stop.hurry()
         self._stop()
 
     def _stop(self, times: StopTimes | None = None) -> None:

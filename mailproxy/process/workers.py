@@ -99,12 +99,14 @@ class Workers:
     def latest_ends(self) -> Sequence[str]:
         """A sentence about each worker that has ended in the last minutes, or that cannot be replaced."""
         if self._forkers is None or self._forkers.can_fork:
-            return self._ends.sentences(self._members)
+            return self._ends.sentences({member.number for member in self._members.values() if member.pid})
         return self._ends.sentences(self._members, set(range(self._count)) - self._members.keys())
 
     def start(self) -> Deferred[Sequence[str]]:
         """Start the workers; the Deferred fires when all are ready."""
-        self._forkers = Forkers(self._first, self._poller, forked=self._forked, exited=self._exited)
+        self._forkers = Forkers(
+            self._first, self._poller, forked=self._forked, not_forked=self._not_forked, exited=self._exited
+        )
         for number in range(self._count):
             self._fork(number)
         self._check_call = self._clock.callLater(CHECK_SECONDS, self._check_round)
@@ -122,17 +124,24 @@ class Workers:
         try:
             self._make_member(number)
         except OSError as error:  # too few descriptors are left
-            self._log.error(
-                "worker {worker} cannot be started now, mailproxy tries again: {reason}",
-                event="worker-delayed",
-                worker=number,
-                reason=error.strerror,
-            )
-            member = self._members.pop(number, None)
-            if member is not None:
-                member.close()
+            self._delay(number, str(error.strerror))
+
+    def _delay(self, number: int, reason: str) -> None:
+        """Try again in a while to start a worker."""
+        self._log.error(
+            "worker {worker} cannot be started now, mailproxy tries again: {reason}",
+            event="worker-delayed",
+            worker=number,
+            reason=reason,
+        )
+        member = self._members.pop(number, None)
+        if member is not None:
+            member.close()
+            self._questions.fail(member)
+        if self._stopped is None:
             self._pauses[number] = self._clock.callLater(CHECK_SECONDS, self._fork, number)
-            self._see_whether_ready()
+        self._see_whether_ready()
+        self._see_whether_over()
 
     def _make_member(self, number: int) -> None:
         assert self._forkers is not None
@@ -153,6 +162,11 @@ class Workers:
             if member.stamp == stamp:
                 member.begin(pid)
                 self._log.info("worker {worker} is pid {pid}", event="worker", worker=member.number, pid=pid)
+
+    def _not_forked(self, stamp: int, reason: str) -> None:
+        for member in self.members:
+            if member.stamp == stamp:
+                self._delay(member.number, reason)
 
     def _send_reading(self, member: Member) -> None:
         reading, descriptors = self._source.reading(member.sockets)

@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from mailproxy.process.frame import Reader, frames
-from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked, NotForked
 from tests.session.bench import FakeReactor
 
 
@@ -73,6 +73,8 @@ class FakeForker:
         self.ours, its = socket.socketpair()
         self.end: End = End(its)
         self.is_stopped = False
+        self.problem = ""
+        """Why it cannot fork."""
         self.workers: list[Played] = []
         self.spares: list[PlayedForker] = []
 
@@ -87,7 +89,10 @@ class FakeForker:
                 self.end.deliver(Alive())
                 continue
             sock = socket.socket(fileno=descriptors[0])
-            if wanted.worker is None:
+            if self.problem:
+                sock.close()
+                self.end.deliver(NotForked(wanted.worker, wanted.stamp, self.problem))
+            elif wanted.worker is None:
                 self.spares.append(PlayedForker(sock))
                 self.end.deliver(Forked(wanted.stamp, self.spares[-1].process.pid))
             else:

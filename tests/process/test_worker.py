@@ -355,6 +355,19 @@ def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.Mon
     assert bench.reactor.stops
 
 
+def test_end_of_the_main_process_shortens_a_stop_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda number, action: None)
+    bench.read()
+    client = bench.relay()
+    bench.deliver(message.Stop(StopTimes(timeout=1000.0)))
+    assert not bench.reactor.stops
+    bench.ours.close()
+    bench.settle()
+    bench.reactor.advance(0.5)
+    bench.until(lambda: client.fin or client.reset)
+    assert bench.reactor.stops
+
+
 def test_sessions_are_shown_and_ended_on_demand(bench: Bench) -> None:
     bench.read()
     client = bench.relay()

@@ -237,6 +237,9 @@ def test_worker_that_is_replaced_after_a_pause_is_not_there_yet(bench: Bench) ->
     assert "and is not replaced yet; it has ended 2 times" in end
     bench.reactor.advance(FIRST_PAUSE_SECONDS)
     (end,) = bench.workers.latest_ends
+    assert "and is not replaced yet; it has ended 2 times" in end
+    bench.forker.work()
+    (end,) = bench.workers.latest_ends
     assert "and was replaced; it has ended 2 times" in end
 
 
@@ -474,3 +477,48 @@ def test_worker_that_ends_during_a_reload_without_a_forker_holds_nobody_up(bench
     bench.reactor.poller.poll(0)
     bench.live(2)
     assert bench.result(reloaded) == ()
+
+
+def test_worker_that_cannot_be_forked_now_is_forked_later(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.forker.problem = "Resource temporarily unavailable"
+    bench.end(bench.played[0])
+    bench.forker.work()
+    (member,) = bench.workers.members
+    assert member.number == 1
+    assert lines(logged)[-1] == (
+        "worker 0 cannot be started now, mailproxy tries again: Resource temporarily unavailable"
+    )
+    reloaded = bench.workers.read()
+    bench.deliver(bench.played[1], Ready(member.sent))
+    assert bench.result(reloaded) == ()
+    bench.forker.problem = ""
+    bench.live(1)
+    bench.forker.work()
+    assert [member.number for member in bench.workers.members if member.pid] == [0, 1]
+
+
+def test_worker_that_cannot_be_forked_holds_no_stop_up(bench: Bench) -> None:
+    bench.be_ready()
+    bench.forker.problem = "Resource temporarily unavailable"
+    bench.end(bench.played[0])
+    stopped = bench.workers.stop(StopTimes(hard=10.0))
+    bench.forker.work()
+    bench.end(bench.played[1], 0)
+    assert stopped.called
+    assert bench.reactor.getDelayedCalls() == []
+
+
+def test_spare_forker_that_cannot_be_forked_now_is_forked_later(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.forker.problem = "Cannot allocate memory"
+    bench.forker.spares[0].close()
+    for _ in range(3):
+        bench.reactor.poller.poll(0)
+        bench.live(1)
+        bench.forker.work()
+    assert lines(logged) == ["there is no spare forker now, mailproxy tries again: Cannot allocate memory"]
+    bench.forker.problem = ""
+    bench.live(1)
+    bench.forker.work()
+    assert len(bench.forker.spares) == 2

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailproxy.control.format import duration
 from mailproxy.control.survey import Survey
+from mailproxy.session.counters import counted
 from mailproxy.web.stats.attention import attention
 from mailproxy.web.stats.backends import backends
 from mailproxy.web.stats.bans import bans
@@ -85,7 +86,7 @@ class Sections:
 def _top(snapshot: Snapshot) -> Markup:
     info = snapshot.info
     ready = info.state if info.state != "running" else "ready" if not snapshot.unready else "not ready"
-    processes = f"{snapshot.workers} workers, " if snapshot.workers else ""
+    processes = f"{counted(snapshot.workers, 'workers')}, " if snapshot.workers else ""
     reload = ""
     if info.reload == "running":
         reload = f", a reload has been running for {duration(info.reload_s)}"
