@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ class BackgroundThread:
         self._usual = 0.0
         self._running = 0
         self._turn = threading.Lock()
+        self._waiting: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
 
     def do(self, work: Callable[[], T]) -> Deferred[T]:
         """
@@ -42,21 +44,23 @@ class BackgroundThread:
             self._usual = sys.getswitchinterval()
             sys.setswitchinterval(min(SWITCH_SECONDS, self._usual))
         self._running += 1
+        self._waiting.append((work, done))
+        threading.Thread(target=self._run, name="background", daemon=True).start()
+        return done
 
-        def run() -> None:
-            # Signals are for the main thread.
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def _run(self) -> None:
+        # Signals are for the main thread.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        with self._turn:  # the work uses a cache that only one thread may use at a time
+            # The oldest one: threads get their turn in any order.
+            work, done = self._waiting.popleft()
             try:
-                with self._turn:  # the work uses a cache that only one thread may use at a time
-                    result = work()
+                result = work()
             except BaseException:
                 # Not in a local variable: that would be a cycle with its own traceback.
                 self._reactor.callFromThread(self._over, done, Failure())
             else:
                 self._reactor.callFromThread(self._over, done, result)
-
-        threading.Thread(target=run, name="background", daemon=True).start()
-        return done
 
     def _over(self, done: Deferred[T], result: T | Failure) -> None:
         self._running -= 1
