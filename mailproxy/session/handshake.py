@@ -56,7 +56,7 @@ class Handshake(Stage):
     _session: Securing
 
     def __init__(self, session: Securing) -> None:
-        super().__init__(session)
+        self._session = session  # as Stage does; super() takes longer than all this
         self._stream: SecureServerStream | None = None
         self._room: Room | None = None
 
@@ -84,7 +84,21 @@ class Handshake(Stage):
             if room is not None:
                 self._room = room
                 room.join()
-        self._go_on(stream)
+        try:
+            waits_for = stream.handshake()
+        except HandshakeError as error:
+            self._failed(error)
+            return
+        if not waits_for:
+            self._stream = None
+            tls = self._session.terms.tls
+            assert tls is not None
+            self._session.handshake_done(tls.facts(stream.ssl))
+            return
+        wanted = WRITE if waits_for == WANT_WRITE else READ
+        if wanted != stream.events:
+            stream.events = wanted
+            self._session.poller.change(stream.fd, wanted)
 
     def _begins_tls(self) -> bool:
         """Make sure that TLS follows STARTTLS: an attacker on the path has inserted any other bytes."""
@@ -101,24 +115,11 @@ class Handshake(Stage):
         session.part(INJECTED, "bytes after STARTTLS that are not TLS")
         return False
 
-    def _go_on(self, stream: SecureServerStream) -> None:
+    def _failed(self, error: HandshakeError) -> None:
         session = self._session
-        try:
-            waits_for = stream.handshake()
-        except HandshakeError as error:
-            left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
-            ending = left if error.is_theirs else HANDSHAKE_FAILED
-            session.part(ending, f"TLS handshake: {error}", error.presented, kind=error.kind, sni=self._sni())
-            return
-        if not waits_for:
-            self._stream = None
-            assert session.terms.tls is not None
-            session.handshake_done(session.terms.tls.facts(stream.ssl))
-            return
-        wanted = WRITE if waits_for == WANT_WRITE else READ
-        if wanted != stream.events:
-            stream.events = wanted
-            session.poller.change(stream.fd, wanted)
+        left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
+        ending = left if error.is_theirs else HANDSHAKE_FAILED
+        session.part(ending, f"TLS handshake: {error}", error.presented, kind=error.kind, sni=self._sni())
 
     def expired(self) -> None:
         """End: the handshake takes too long."""

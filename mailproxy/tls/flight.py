@@ -22,16 +22,20 @@ class Flight:
     def __init__(self, ssl: Any) -> None:
         self._ssl = ssl
         # The connection owns them from now on.
-        self._incoming = lib.BIO_new(lib.BIO_s_mem())
-        self._outgoing = lib.BIO_new(lib.BIO_s_mem())
+        memory = lib.BIO_s_mem()
+        self._incoming = lib.BIO_new(memory)
+        self._outgoing = lib.BIO_new(memory)
         lib.SSL_set_bio(ssl, self._incoming, self._outgoing)
 
-    def go_on(self, buffer: Any, count: int) -> tuple[int, int]:
-        """Read bytes of a buffer; return the result of `do_handshake`, and the number of bytes not read."""
+    def go_on(self, buffer: Any, count: int) -> int:
+        """Read bytes of a buffer; return the result of `do_handshake`."""
         if count:
             lib.BIO_write(self._incoming, buffer, count)
-        result = do_handshake(self._ssl)
-        return result, lib.BIO_get_mem_data(self._incoming, _mem_pointer) if count else 0
+        return int(do_handshake(self._ssl))
+
+    def unread(self) -> int:
+        """Return the number of bytes that OpenSSL has not read."""
+        return int(lib.BIO_get_mem_data(self._incoming, _mem_pointer))
 
     def outgoing(self, buffer: Any, size: int) -> int:
         """Put the bytes to send into a buffer; return their number, 0 or less if there are none."""

@@ -8,8 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 from secrets import token_bytes
 from time import monotonic
-from typing import Any, ParamSpec, TypeVar
-from weakref import WeakMethod
+from typing import Any, TypeVar
+from weakref import ref
 
 from attrs import frozen
 from OpenSSL import SSL
@@ -38,7 +38,6 @@ from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.subject import common_names
 from mailproxy.tls.trust import ClientTrust
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # Each has a few KiB at most. A client that asks for many new names only makes its own connections slower.
@@ -57,19 +56,19 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _weakly(method: Callable[P, T]) -> Callable[P, T]:
+def _weakly(server: TlsServer, method: Callable[[TlsServer, Any], T]) -> Callable[[Any], T]:
     """
-    Return a function that calls a method and does not keep its object alive.
+    Return a function of a connection that calls a server's method and does not keep the server alive.
 
-    Without the object, it refuses the handshake (`Refused`).
+    Without the server, it refuses the handshake (`Refused`).
     """
-    weak = WeakMethod(method)
+    weak = ref(server)
 
-    def call(*arguments: P.args, **named: P.kwargs) -> T:
+    def call(ssl: Any) -> T:
         live = weak()
         if live is None:
             raise Refused(INTERNAL_ERROR)
-        return live(*arguments, **named)
+        return method(live, ssl)
 
     return call
 
@@ -120,8 +119,8 @@ class TlsServer:
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes. Each
         # connection's stream refers to the server; the callbacks must not, as the server refers to them.
         callbacks = Callbacks(
-            server_name_callback(_weakly(self._choose)),
-            status_callback(_weakly(self._staple)),
+            server_name_callback(_weakly(self, TlsServer._choose)),
+            status_callback(_weakly(self, TlsServer._staple)),
             alpn_callback(names) if names else None,
             None if settings.keylog is None else keylog_callback(KeyLog(settings.keylog).write),
         )
@@ -245,8 +244,9 @@ class TlsServer:
                 ssl = openssl.serve(self._first)
             finally:
                 openssl.set_session_context(self._first, SESSION_CONTEXT)
-        if self._first is not self.context:
-            openssl.use_context(ssl, self.context)
+        context = self.contexts.default
+        if self._first is not context:
+            openssl.use_context(ssl, context)
         return ssl
 
     def _verified_by(self) -> bytes:
@@ -266,12 +266,8 @@ class TlsServer:
         contexts = self.contexts
         # Most connections have the same values, and a known value is found at almost no cost.
         return self._known_facts(
-            openssl.version(ssl),
-            openssl.cipher(ssl),
-            openssl.group(ssl),
-            openssl.server_name(ssl),
+            openssl.negotiated(ssl),
             openssl.alpn(ssl) if self._has_alpn else None,
-            openssl.is_resumed(ssl),
             contexts.only or contexts.certificate(openssl.served_certificate(ssl)),
             certificate,
             verify,
@@ -279,16 +275,13 @@ class TlsServer:
 
 
 def _make_facts(
-    version: str,
-    cipher: str,
-    group: str | None,
-    server_name: str | None,
+    negotiated: tuple[str, str, str | None, str | None, bool],
     alpn: bytes | None,
-    resumed: bool,
     ours: Certificate | None,
     client_certificate: bytes | None,
     verify: int,
 ) -> TlsFacts:
+    version, cipher, group, server_name, resumed = negotiated
     return TlsFacts(
         version=version,
         cipher=cipher,

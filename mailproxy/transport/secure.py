@@ -89,13 +89,12 @@ class SecureStream(Stream):
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
             code = error_code(self.ssl, count)
-            if code not in GOES_ON:
-                self._stopped(code, self._reason(code))
-            elif self._count_empty_read():
-                self.fail(FLOOD)
-            elif self.write_waits:
-                self.write_waits = False
-                self.drain()
+            if code == ZERO_RETURN:
+                self.ended()  # the usual end has left no reason in the error queue
+            elif code not in GOES_ON:
+                self.fail(self._reason(code))
+            else:
+                self._read_no_payload()
             return
         # A full record: more are likely to be there.
         total = count
@@ -116,6 +115,13 @@ class SecureStream(Stream):
         self.peer.put(total)  # type: ignore[union-attr]
         if code not in GOES_ON and self.fd >= 0:
             self._stopped(code, reason)
+
+    def _read_no_payload(self) -> None:
+        if self._count_empty_read():
+            self.fail(FLOOD)
+        elif self.write_waits:
+            self.write_waits = False
+            self.drain()
 
     def _count_empty_read(self) -> bool:
         """Count one more read without payload; return whether these are too many."""
@@ -215,4 +221,4 @@ class SecureStream(Stream):
         if self.ssl is not None:
             openssl.free(self.ssl)
             self.ssl = None
-        super().close()
+        Stream.close(self)  # super() takes longer

@@ -59,8 +59,8 @@ class HandshakeStream(SecureStream):
             pass  # perhaps we have to begin
         except OSError as error:
             raise HandshakeError(error.strerror or str(error), kind="closed", is_theirs=True) from None
-        result, left = flight.go_on(BUFFER, count)
-        if count > left:
+        result = flight.go_on(BUFFER, count)
+        if count and count > (left := flight.unread()):
             self._handshake_bytes += self.socket.recv_into(VIEW, count - left)
         waits_for = self._follow(flight, result)
         if not waits_for:
@@ -102,5 +102,5 @@ class HandshakeStream(SecureStream):
             taken = 0
         except OSError as error:
             raise HandshakeError(error.strerror or str(error), kind="closed", is_theirs=True) from None
-        self.backlog = bytes(data[taken:])
+        self.backlog = bytes(data[taken:]) if taken < len(data) else b""
         return not self.backlog

@@ -13,6 +13,7 @@ from mailproxy.tls.openssl import GOES_ON, WANT_READ
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
+from mailproxy.transport.secure import SecureStream
 from mailproxy.transport.secure_handshake import HANDSHAKE_READ_BYTES, HandshakeStream
 from mailproxy.transport.stream import BUFFER, VIEW, Owner
 
@@ -29,7 +30,7 @@ class SecureServerStream(HandshakeStream):
 
     def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, tls: TlsServer) -> None:
         """Serve TLS on a socket."""
-        super().__init__(sock, poller, owner)
+        SecureStream.__init__(self, sock, poller, owner)  # super() takes longer
         self._server = tls
         self._flight = None
         self._handshake_bytes = 0
@@ -70,7 +71,7 @@ class SecureServerStream(HandshakeStream):
         self._handshake_bytes = count
         ssl = self.ssl = self._server.connection(hello)
         flight = self._flight = Flight(ssl)
-        waits_for = self._follow(flight, flight.go_on(BUFFER, count)[0])
+        waits_for = self._follow(flight, flight.go_on(BUFFER, count))
         if waits_for == WANT_READ and VIEW[_RANDOM] != _RETRY and self._server.awaits_finished(ssl, hello):
             # One short message remains, which costs less on the socket.
             flight.land(self.fd)
@@ -78,11 +79,10 @@ class SecureServerStream(HandshakeStream):
         return waits_for
 
     def _finish(self) -> int:
-        """Read the rest of the handshake from the socket."""
+        """Read the rest of a TLS 1.3 handshake from the socket."""
         result = openssl.do_handshake(self.ssl)
         if result == 1:
-            self._secured()
-            return 0
+            return 0  # without `_secured`: TLS 1.3 has no renegotiation
         code: int = openssl.get_error(self.ssl, result)
         if code in GOES_ON:
             return code

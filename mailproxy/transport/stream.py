@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-from contextlib import suppress
 from typing import Protocol
 
 from mailproxy.tls import openssl
@@ -27,6 +26,8 @@ from mailproxy.transport.poller import BYTES, END, GONE, READ, WRITE, Poller
 BUFFER_BYTES = 256 * 1024
 
 _END_OR_ERROR = END | select.EPOLLERR
+
+_TCP, _CORK = int(socket.IPPROTO_TCP), int(socket.TCP_CORK)
 
 BUFFER = openssl.ffi.new("char[]", BUFFER_BYTES)
 VIEW = memoryview(openssl.ffi.buffer(BUFFER))
@@ -228,8 +229,10 @@ class Stream:
 
     def put_last(self, count: int) -> None:
         """Write `count` bytes of the shared buffer; the kernel sends them when writing ends, in one packet with FIN."""
-        with suppress(OSError):  # a UNIX socket has no packets to save
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        try:  # noqa: SIM105  # suppress() takes 0.4 µs
+            self.socket.setsockopt(_TCP, _CORK, 1)
+        except OSError:
+            pass  # a UNIX socket has no packets to save
         self.put(count)
 
     def watch(self) -> None:
