@@ -69,7 +69,7 @@ from mailproxy.session.waiting import Waiting
 from mailproxy.sources.sources import Entry
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.presented import Presented
-from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.deadlines import TICK_SECONDS, Deadlines
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, Poller, Ready
@@ -253,12 +253,7 @@ class Session:
         """Enter a stage."""
         self.stage.leave()
         self.stage = stage
-        self._route()
-
-    def _route(self) -> Ready:
-        """Give the events of the client's socket to the guard, or else to the stage; return that function."""
-        ready = self.poller.ready[self.client.fd] = self.stage.ready if self._guard is None else self._guard.on_event
-        return ready
+        self.poller.ready[self.client.fd] = stage.ready if self._guard is None else self._guard.on_event
 
     def begin(self) -> None:
         """Begin with the stage for a client with this address."""
@@ -409,13 +404,17 @@ class Session:
     def unguarded(self) -> Ready:
         """Leave the client's socket to the stage; return the stage's `ready`."""
         self._guard = None
-        return self._route()
+        ready = self.poller.ready[self.client.fd] = self.stage.ready
+        return ready
 
     # Time and connections.
 
     def wait(self, seconds: float) -> None:
         """Call `expired` after `seconds`; this replaces an earlier `wait`."""
-        self._front.deadlines.set(self, seconds)
+        deadline = self.deadline = self.poller.now + seconds
+        # As `set` does, without a call: each stage waits, and its end is seldom before the next look at it.
+        if not 0 < self.timer_bucket * TICK_SECONDS <= deadline + TICK_SECONDS:
+            self._front.deadlines.set(self, seconds)
 
     def expired(self) -> None:
         """Report to the stage that its deadline has passed."""

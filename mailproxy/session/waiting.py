@@ -48,7 +48,7 @@ class Seeking(Host, LoggedSession, Protocol):
 class Waiting(Stage):
     """A client without a server, or with one that has not greeted yet."""
 
-    __slots__ = ("_dial", "_handed_over")
+    __slots__ = ("_dial", "_handed_over", "wait")
 
     _session: Seeking
 
@@ -57,6 +57,8 @@ class Waiting(Stage):
         self._session = session  # as Stage does; super() takes longer than all this
         self._dial: Dial | None = None
         self._handed_over = handed_over
+        self.wait = session.wait
+        """For the dial: call `Dial.expired` after a time; this replaces an earlier `wait`."""
 
     def begin(self) -> None:
         """Dial: at once for a client, or later for a proxy's own connection, if it is still open."""
@@ -91,7 +93,8 @@ class Waiting(Stage):
 
     def _begin_dial(self) -> None:
         session = self._session
-        backend = session.backend = chosen_backend(session.terms, session.ruling)
+        ruling = session.ruling
+        backend = session.backend = session.terms.backend if ruling is None else chosen_backend(session.terms, ruling)
         facts = session.facts
         dial = self._dial = Dial(
             self,
@@ -148,10 +151,6 @@ class Waiting(Stage):
             dial.cancel()
 
     # For the dial.
-
-    def wait(self, seconds: float) -> None:
-        """Call `Dial.expired` after `seconds`; this replaces an earlier `wait`."""
-        self._session.wait(seconds)
 
     def dialled(self, stream: Stream, greeting: int) -> None:
         """Join client and server: `greeting` bytes of the server are in the shared buffer."""

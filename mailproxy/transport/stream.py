@@ -326,7 +326,7 @@ class Stream:
     def close(self) -> None:
         """Close the socket at once; idempotent."""
         if self.fd >= 0:
-            self.poller.remove(self.fd)
+            self.poller.ready.pop(self.fd, None)  # as Poller.remove does, without a call
             self.fd = -1
             self.events = 0
             self.read_ended = self.write_ended = True
