@@ -59,6 +59,8 @@ class Pool(ServerChanges[AnyServer]):
         self._is_patient = True
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
+        self.usable = 0
+        """The number of servers that may be picked now, full or not: backups only if no other server may."""
         self._is_limited = False
         self._needs_sessions = False
         """Whether a pick depends on the sessions of the candidates."""
@@ -79,11 +81,6 @@ class Pool(ServerChanges[AnyServer]):
     def backup(self) -> int:
         """The number of backups that may be picked if no other server may."""
         return sum(server.is_usable for server in self.servers if server.backup)
-
-    @property
-    def usable(self) -> int:
-        """The number of servers that may be picked now, full or not: backups only if no other server may."""
-        return len(self._candidates)
 
     @property
     def queued(self) -> int:
@@ -355,5 +352,6 @@ class Pool(ServerChanges[AnyServer]):
         backups = [server for server in usable if server.backup]
         active = [server for server in usable if not server.backup]
         self._candidates = active or (backups if self._allbackups else backups[:1])
+        self.usable = len(self._candidates)
         self._is_limited = any(server.places < UNLIMITED for server in self._candidates)
         self._needs_sessions = self._is_limited or (self._rule.compares_sessions and len(self._candidates) > 1)
