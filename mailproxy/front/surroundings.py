@@ -54,12 +54,13 @@ class FrontSurroundings:
 
     def frontend_sessions(self, frontend: str) -> Number:
         """Return what counts the sessions of a frontend, in all processes."""
-        found: list[Capacity] = []
+        capacity: Capacity | None = None
 
         def sessions() -> int:
-            if not found:
-                found.append(self._process_state.capacity(frontend))
-            return found[0].sessions
+            nonlocal capacity
+            if capacity is None:
+                capacity = self._process_state.capacity(frontend)
+            return capacity.sessions
 
         return sessions
 

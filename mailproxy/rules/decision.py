@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
@@ -62,16 +62,51 @@ NOTHING = Decision()
 """The decision if no rule matches a client: it gets the frontend's backend."""
 
 
-Step: TypeAlias = tuple[int, Test[Subject], Rule, Decision]
-"""A rule that is tried: its number, its condition, and the decision if it alone matches."""
+@frozen(eq=False)
+class Step:
+    """A rule that some clients may match, and the rules after it that they may match."""
+
+    number: int
+    """The number of the rule, from 0."""
+    test: Test[Subject]
+    """Whether its condition matches a client."""
+    asks_client: bool
+    """False if the answer is the same for all clients of a moment."""
+    rule: Rule
+    alone: Decision
+    """The decision if it alone matches."""
+    next: Step | None
+
+    @property
+    def numbers(self) -> Iterator[int]:
+        """The numbers of the rules from this one on."""
+        step: Step | None = self
+        while step is not None:
+            yield step.number
+            step = step.next
+
+    def decide(self, subject: Subject, so_far: Decision) -> Decision | Pending:
+        """Return the decision of these rules for a client, or that it is undecided until more facts are known."""
+        step: Step | None = self
+        while step is not None:
+            test = step.test  # calls of local variables are faster than those of attributes
+            matched = test(subject)
+            if matched is False:
+                step = step.next
+                continue
+            if matched is None:
+                return Pending(step, so_far)
+            so_far = step.alone if so_far is NOTHING else so_far.joined(step.rule, step.number)
+            if step.rule.decides:
+                break
+            step = step.next
+        return so_far
 
 
 @frozen(eq=False)
 class Pending:
     """The state of a client whose decision needs what only TLS tells."""
 
-    number: int
-    """The number of the rule that is tried next, from 0."""
-    steps: tuple[Step, ...]
-    """That rule, and those after it."""
+    step: Step
+    """The rule that is tried next, and those after it."""
     so_far: Decision

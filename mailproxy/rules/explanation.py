@@ -73,8 +73,7 @@ def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str
 def in_words(rules: Rules, decided: Decision | Pending) -> str:
     """Write a decision; one that needs more facts says which rule does."""
     if isinstance(decided, Pending):
-        rule = rules.rules[decided.number]
-        return f"undecided; {shown_rule(rule.name)} needs facts that are not stated"
+        return f"undecided; {shown_rule(decided.step.rule.name)} needs facts that are not stated"
     adds = _additions(decided.label, decided.bandwidth, tuple(tlv.type for tlv in decided.tlvs))
     also = f"; {', '.join(adds)}" if adds else ""
     if not decided.rule:

@@ -26,6 +26,8 @@ class Predicate:
     """What it counts of the client's source; None: nothing."""
     fact: str = ""
     """The name of the fact that it asks for, as `mailproxy.rules.facts` reads it, if that is not the key."""
+    asks_client: bool = True
+    """False if the answer is the same for all clients of a moment."""
 
 
 def listed(values: Sequence[object]) -> str:

@@ -22,6 +22,8 @@ class PreparedCondition:
     """A condition that is prepared, with its parts for the explanation."""
 
     test: Test[Subject]
+    asks_client: bool
+    """False if the answer is the same for all clients of a moment."""
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[PreparedCondition, ...] = ()
     all_of: tuple[PreparedCondition, ...] = ()
@@ -47,17 +49,22 @@ def prepare(condition: Condition, surroundings: Surroundings, *, has_tls: bool =
     tests += [one.test for one in all_]
     tests += [any_of([one.test for one in any_])] if any_ else []
     tests += [negation(none.test)] if none is not None else []
-    test = all_of(tests) if tests else always
-    if never in tests or (not has_tls and condition.asks_about_tls):
-        test = never
-    return PreparedCondition(test, own, any_, all_, none)
+    test = all_of(tests) if tests else _always
+    if _never in tests or (not has_tls and condition.asks_about_tls):
+        test = _never
+    parts = (*own, *any_, *all_, *(() if none is None else (none,)))
+    return PreparedCondition(test, any(one.asks_client for one in parts), own, any_, all_, none)
 
 
-def never(subject: Subject) -> Truth:
+def _never(subject: Subject) -> Truth:
     """Return False."""
     return False
 
 
-def always(subject: Subject) -> Truth:
+def _always(subject: Subject) -> Truth:
     """Return True."""
     return True
+
+
+ALWAYS = PreparedCondition(_always, asks_client=False)
+"""The condition that each client matches."""

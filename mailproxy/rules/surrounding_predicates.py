@@ -18,7 +18,8 @@ def surrounding_predicates(condition: Condition, surroundings: Surroundings) -> 
     """Yield the predicates of a condition that are not about the client itself, cheap ones first."""
     if condition.time:
         spans = tuple(span for moments in condition.time for span in moments.spans)
-        yield Predicate("time", listed(condition.time), _at(spans, surroundings), _moment(surroundings))
+        shown = _moment(surroundings)
+        yield Predicate("time", listed(condition.time), _at(spans, surroundings), shown, asks_client=False)
     if condition.banned is not None:
         yield _banned(surroundings, wanted=condition.banned)
     if (up := condition.servers_up) is not None:
@@ -74,16 +75,38 @@ def _sessions(now: SessionsNow, surroundings: Surroundings) -> Predicate:
 
 def _bounded(key: str, name: str, number: Number, bounds: ServersUp | SessionsNow) -> Predicate:
     under, over = bounds.under, bounds.over
-
-    def test(subject: Subject) -> Truth:
-        value = number()
-        if value is UNKNOWN:
-            return None
-        return (under is None or value < under) and (over is None or value > over)
-
     words = [f"{word} {value}" for word, value in (("under", under), ("over", over)) if value is not None]
-    shown = " and ".join(words)
-    return Predicate(f"{key} of {name}", shown, test, lambda subject: worded(number()), fact=f"{key}.{name}")
+    return Predicate(
+        f"{key} of {name}",
+        " and ".join(words),
+        _between(number, under, over),
+        lambda subject: worded(number()),
+        fact=f"{key}.{name}",
+        asks_client=False,
+    )
+
+
+def _between(number: Number, under: int | None, over: int | None) -> Test[Subject]:
+    # Most rules have one bound, and each client pays for the test; so it does not ask again which bounds there are.
+    if over is None and under is not None:
+
+        def test(subject: Subject) -> Truth:
+            value = number()
+            return None if value is UNKNOWN else value < under
+
+    elif under is None and over is not None:
+
+        def test(subject: Subject) -> Truth:
+            value = number()
+            return None if value is UNKNOWN else value > over
+
+    else:
+
+        def test(subject: Subject) -> Truth:
+            value = number()
+            return None if value is UNKNOWN else (under is None or value < under) and (over is None or value > over)
+
+    return test
 
 
 def _counted(measure: Measure, over: int, wanted: str, count: Count) -> Predicate:

@@ -25,30 +25,36 @@ class Described(Protocol):
 class ClientSubject:
     """A client; its TLS is `UNKNOWN` while it may still come, and None if it does not."""
 
-    __slots__ = ("_header", "_tls", "destination", "port", "source")
+    __slots__ = ("_session", "_tls", "source")
 
     def __init__(self, session: Described, tls: TlsFacts | Unknown | None) -> None:
-        self._header = session.header
+        self._session = session
         self._tls = tls
-        source, destination = session.source, session.destination
-        self.source: bytes | None
-        if isinstance(source, tuple):
-            self.source = source[0]
-        else:
-            self.source = announced_source(source)
-        self.destination: bytes | None
-        self.port: int | None
+        source = session.source
+        self.source = source[0] if isinstance(source, tuple) else announced_source(source)
+        """The client's address; most rules that are tried for a client ask for it."""
+
+    @property
+    def destination(self) -> bytes | None:
+        """The address that it has connected to."""
+        destination = self._session.destination
         if isinstance(destination, tuple):
-            self.destination, self.port = destination
-        elif isinstance(destination, InetAddress):
-            self.destination, self.port = destination.host.packed, destination.port
-        else:
-            self.destination = self.port = None
+            return destination[0]
+        return destination.host.packed if isinstance(destination, InetAddress) else None
+
+    @property
+    def port(self) -> int | None:
+        """The port that it has connected to."""
+        destination = self._session.destination
+        if isinstance(destination, tuple):
+            return destination[1]
+        return destination.port if isinstance(destination, InetAddress) else None
 
     @property
     def tlvs(self) -> tuple[Tlv, ...]:
         """The TLVs of the PROXY header."""
-        return () if self._header is None else self._header.tlvs
+        header = self._session.header
+        return () if header is None else header.tlvs
 
     @property
     def sni(self) -> str | Unknown | None:

@@ -9,7 +9,8 @@ from typing import Protocol
 from mailproxy.backend.backend import Backend
 from mailproxy.config.refuse import Refuse
 from mailproxy.mail.refusal import refusal_with
-from mailproxy.rules.decision import Decision, Pending
+from mailproxy.rules.decision import NOTHING, Decision, Pending
+from mailproxy.rules.rules import Rules
 from mailproxy.rules.unknown import UNKNOWN, Unknown
 from mailproxy.session.client_subject import ClientSubject, Described
 from mailproxy.session.stage import Host
@@ -38,29 +39,47 @@ class Ruled(Host, Described, Protocol):
         """Refuse the client in these words."""
 
 
-def try_rules(session: Ruled, tls: TlsFacts | Unknown | None) -> bool:
+def try_rules(session: Ruled, rules: Rules, tls: Unknown | None) -> bool:
     """
-    Try the rules with what is known. A refusal begins now, or after the handshake if its words need TLS.
+    Try the rules of a frontend with what is known of a client that has just arrived.
 
-    Return False if the client is refused, or waits for that.
+    A refusal begins now, or after the handshake if its words need TLS. Return False if the client is refused, or waits
+    for that.
     """
-    rules, before = session.terms.rules, session.ruling
-    if rules is None or session.is_local:
-        return True
-    if isinstance(before, Decision):
-        ruling = before
-    else:
-        ruled = session.ruling = rules.decide(ClientSubject(session, tls), before)
-        if isinstance(ruled, Pending):
+    source = session.source
+    if session.header is None and source is not None:
+        # The usual client: its addresses are packed already, and it is described only for rules that they leave.
+        step = rules.first_step(source[0], session.destination)  # type: ignore[index, arg-type]  # no header: packed
+        if step is None:
+            session.ruling = NOTHING
             return True
-        ruling = ruled
-        if ruling.matched:
-            session.ruled(ruling)
+        return _is_admitted(session, step.decide(ClientSubject(session, tls), NOTHING), tls)
+    return session.is_local or _is_admitted(session, rules.decide(ClientSubject(session, tls)), tls)
+
+
+def try_rules_again(session: Ruled, rules: Rules, tls: TlsFacts | None) -> bool:
+    """Try the rules that were undecided, now that the client's TLS is known; return False as `try_rules` does."""
+    before = session.ruling
+    if isinstance(before, Pending):
+        # Certificates are large, and seldom come again.
+        kept = None if tls is None or tls.client_certificate is not None else tls
+        return _is_admitted(session, rules.decide(ClientSubject(session, tls), before, kept), tls)
+    if before is None or before.refusal is None:
+        return True
+    _refuse(session, before.rule, before.refusal, tls)
+    return False
+
+
+def _is_admitted(session: Ruled, ruling: Decision | Pending, tls: TlsFacts | Unknown | None) -> bool:
+    session.ruling = ruling
+    if isinstance(ruling, Pending):
+        return True
+    if ruling.matched:
+        session.ruled(ruling)
     if ruling.refusal is None:
         return True
     refuse = partial(_refuse, session, ruling.rule, ruling.refusal, tls)
-    waits = ruling.tarpit and ruling is not before and session.tarpit(ruling.tarpit, refuse)
-    if not waits:
+    if not (ruling.tarpit and session.tarpit(ruling.tarpit, refuse)):
         refuse()
     return False
 

@@ -52,7 +52,7 @@ from mailproxy.session.handshake import Handshake, Room
 from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
-from mailproxy.session.ruling import try_rules
+from mailproxy.session.ruling import try_rules, try_rules_again
 from mailproxy.session.stage import Outside, Stage
 from mailproxy.session.tarpit import Places, Tarpit
 from mailproxy.session.termination import (
@@ -296,7 +296,8 @@ class Session:
         terms = self.terms
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = packed_pair(self.client.socket, self.peer, self._listener.local)
-        if terms.rules is None or try_rules(self, UNKNOWN if terms.tls is not None else None):
+        rules = terms.rules
+        if rules is None or try_rules(self, rules, UNKNOWN if terms.tls is not None else None):
             self._open()
 
     def _open(self) -> None:
@@ -326,12 +327,14 @@ class Session:
         """Find a server for a client that speaks TLS."""
         self.facts = facts
         self.secured = self.poller.now
-        if self.terms.rules is None or try_rules(self, facts):
+        rules = self.terms.rules
+        if rules is None or try_rules_again(self, rules, facts):
             self._want_server()
 
     def taken_over(self, step: Step) -> None:
         """Find a server that continues with a client without TLS."""
-        if self.terms.rules is None or try_rules(self, None):
+        rules = self.terms.rules
+        if rules is None or try_rules_again(self, rules, None):
             self._want_server(step)
 
     # For the rules.

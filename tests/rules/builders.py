@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from mailproxy.config.measure import Measure
 from mailproxy.networks.network_list import NetworkList, NetworkLists
@@ -63,9 +63,9 @@ def without_tls(**facts: Any) -> Client:
     return Client(**(nothing | facts))
 
 
-@frozen(kw_only=True, eq=False)
+@define(kw_only=True, eq=False)
 class Around:
-    """Surroundings whose numbers are given."""
+    """Surroundings whose numbers are given (mutable)."""
 
     lists: NetworkLists = field(factory=NetworkLists)
     numbers: Mapping[str, int | Unknown] = field(factory=dict)

@@ -83,7 +83,7 @@ def test_rule_that_needs_tls_waits_for_it() -> None:
     made = rules({"if": TEN, "label": "office"}, {"if": MAIL, "backend": "other"}, {"refuse": "close"})
     pending = made.decide(arriving())
     assert isinstance(pending, Pending)
-    assert pending.number == 1
+    assert pending.step.number == 1
     decision = made.decide(Client(), pending)
     assert isinstance(decision, Decision)
     assert (decision.label, decision.backend) == ("office", "other")
@@ -288,6 +288,27 @@ def test_kinds_of_clients_that_are_kept_are_limited() -> None:
         assert isinstance(decision, Decision)
         assert decision.rule == "rule 1"
     assert len(made._known) <= 4096  # noqa: SLF001  # nothing else shows it
+
+
+def test_kinds_of_tls_that_are_kept_are_limited() -> None:
+    made = rules({"if": {"sni": "mail7.*"}, "refuse": "close"})
+    pending = made.decide(arriving())
+    assert isinstance(pending, Pending)
+    for number in range(5000):
+        decision = made.decide(Client(sni=f"mail{number}.example.org"), pending, number)
+        assert isinstance(decision, Decision)
+        assert decision.rule == ("rule 1" if number == 7 else "")
+    assert len(made._known_after_tls) <= 4096  # noqa: SLF001  # nothing else shows it
+
+
+def test_rules_after_tls_are_found_once_for_equal_facts() -> None:
+    made = rules({"if": {"sni": "mail.*"}, "refuse": "close"}, {"if": {"sni": "*"}, "label": "named"})
+    pending = made.decide(arriving())
+    assert isinstance(pending, Pending)
+    first = made.decide(Client(sni="www.example.org"), pending, "one kind")
+    # Another name, which its kind says it does not have: it is not looked at again.
+    again = made.decide(Client(sni="mail.example.org"), pending, "one kind")
+    assert acts(first) == acts(again) == ("", None, None, "named", (1,))
 
 
 # What is banned.
