@@ -30,7 +30,7 @@ class LineLog:
 
     def __call__(self, event: LogEvent) -> None:
         """Take one event."""
-        self._outlet(event)
+        self._outlet.write(event)
         if self._closing.has_begun:
             self.close()
 

@@ -67,7 +67,7 @@ class Outlet:
     levels: frozenset[Any]
     """The levels of the events to write; a comparison of two levels costs a tenth of a line."""
 
-    def __call__(self, event: LogEvent) -> None:
+    def write(self, event: LogEvent) -> None:
         """Write an event, unless it is below the level."""
         level = event.get("log_level", LogLevel.info)
         if level in self.levels:

@@ -74,7 +74,7 @@ class ServiceLog:
         """Write one event, unless it is how Twisted says that a reactor has ended: each process has one."""
         if event.get("log_format") == _REACTOR_ENDS:
             return
-        self._of_frontends.get(event.get("frontend", ""), self._others)(event)
+        self._of_frontends.get(event.get("frontend", ""), self._others).write(event)
         if self._closing.has_begun:
             self.close()
 

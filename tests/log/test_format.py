@@ -10,7 +10,7 @@ import pytest
 from twisted.logger import LogEvent, Logger, LogLevel, capturedLogs
 from twisted.python import log as legacy
 
-from mailproxy.log.format import as_file_json, as_file_text, as_json, as_text
+from mailproxy.log.format import as_file_json, as_file_text, as_json, as_text, time_of
 
 MOMENT = 1_795_147_929.153
 
@@ -32,6 +32,20 @@ def failing(message: str) -> LogEvent:
     except ZeroDivisionError:
         log.failure("bug in {what}", what="a test")
     return events[0] | {"log_time": MOMENT}
+
+
+@pytest.mark.parametrize(
+    ("moments", "texts"),
+    [
+        ([29.153, 29.999, 30.0], ["29.153", "29.999", "30.000"]),
+        ([30.0, 29.999], ["30.000", "29.999"]),
+        ([29.0019999, 29.0], ["29.001", "29.000"]),
+    ],
+)
+def test_time_is_cut_to_milliseconds_also_when_the_second_changes(moments: list[float], texts: list[str]) -> None:
+    minute = 1_795_147_920
+    shown = [time_of(event(log_time=minute + moment)) for moment in moments]
+    assert shown == [f"2026-11-20T04:12:{text}Z" for text in texts]
 
 
 def test_text_is_time_level_and_words() -> None:
