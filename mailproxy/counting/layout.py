@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
@@ -63,13 +63,16 @@ class Histogram:
         numbers[self.first + bisect_left(self.bounds, seconds)] += 1
         self._add(numbers, seconds)
 
-    def count_all(self, numbers: Numbers, durations: Sequence[float]) -> None:
-        """Count durations together: each number is written once, because that costs more than the rest."""
-        bounds, first = self.bounds, self.first
-        buckets = [bisect_left(bounds, seconds) for seconds in durations]
-        for bucket in set(buckets):
-            numbers[first + bucket] += buckets.count(bucket)
+    def count_all(self, numbers: Numbers, durations: list[float]) -> None:
+        """Count durations together, and sort them: so there is one search, and one addition, for each bucket."""
         self._add(numbers, sum(durations))
+        durations.sort()
+        bounds, first, counted, count = self.bounds, self.first, 0, len(durations)
+        while counted < count:
+            bucket = bisect_left(bounds, durations[counted])
+            end = bisect_right(durations, bounds[bucket], counted) if bucket < len(bounds) else count
+            numbers[first + bucket] += end - counted
+            counted = end
 
     def _add(self, numbers: Numbers, seconds: float) -> None:
         """Add a duration, or the sum of several, that is counted in its bucket already."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from mailproxy.config.rule import shown_rule
 from mailproxy.session.line import as_line
-from mailproxy.session.record import LoggedSession, describe, describe_client, describe_start
+from mailproxy.session.record import LoggedSession, describe, describe_start, shown_client
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tally import count_sessions
-from mailproxy.session.termination import RULED_OUT
+from mailproxy.session.termination import FINISHED, RULED_OUT
 
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
@@ -42,6 +43,16 @@ class SessionLog:
         self._begun: list[LoggedSession] = []
         self._ended: list[tuple[float, LoggedSession]] = []
         self._call: IDelayedCall | None = None
+        log = self._log
+        self._observer = log.observer
+        self._every: Mapping[str, Any] = {
+            "log_logger": log,
+            "log_namespace": log.namespace,
+            "log_source": None,
+            "log_format": "session {line}",
+            "event": "session",
+        }
+        """What is the same in all events of sessions that have ended."""
         self.watchers: list[Callable[[LogEvent], object]] = []
         """Called with an event for each session that begins; the log has none."""
 
@@ -76,30 +87,22 @@ class SessionLog:
         count_sessions(begun, [session for _, session in ended])
         if self.watchers:
             self._announce_begun(begun)
-        log = self._log
+        every, observer = self._every, self._observer
         for moment, session in ended:
-            if not self._sample(session):
-                continue
-            fields = describe(session)
-            if session.termination is not None and session.termination.ending.warns:
-                level = LogLevel.warn
-            elif session.is_local and session.server is None:
-                level = LogLevel.debug  # a proxy's health checks come every other second
-            else:
-                level = LogLevel.info
-            log.observer(
-                {
-                    "log_logger": log,
-                    "log_level": level,
-                    "log_namespace": log.namespace,
-                    "log_source": None,
-                    "log_format": "session {line}",
-                    "log_time": moment,
-                    "event": "session",
-                    "line": as_line(fields),
-                    **fields,
-                }
-            )
+            termination, level = session.termination, LogLevel.info
+            if termination is not FINISHED:  # such a session has a server, and is always a line
+                if not self._sample(session):
+                    continue
+                if termination is not None and termination.ending.warns:
+                    level = LogLevel.warn
+                elif session.is_local and session.server is None:
+                    level = LogLevel.debug  # a proxy's health checks come every other second
+            event: LogEvent = describe(session)
+            event["line"] = as_line(event)
+            event |= every  # to merge the fields into these, in another dict, costs a twentieth of a line
+            event["log_level"] = level
+            event["log_time"] = moment
+            observer(event)
 
     def _announce_begun(self, sessions: Iterable[LoggedSession]) -> None:
         """Give the watchers an event for each session that has reached a server."""
@@ -107,7 +110,7 @@ class SessionLog:
         for session in sessions:
             event = {
                 "log_level": LogLevel.info,
-                "log_namespace": self._log.namespace,
+                "log_namespace": self._every["log_namespace"],
                 "log_format": "session {id} begins",
                 "log_time": now - max(clock - session.greeted, 0.0),
                 "event": "session-begin",
@@ -123,6 +126,6 @@ class SessionLog:
             return True
         ending = termination.ending
         kind = shown_rule(termination.reason) if ending is RULED_OUT else ending.happened
-        source = str(describe_client(session)["client"]).rpartition(":")[0]
+        source = shown_client(session).rpartition(":")[0]
         reason = termination.reason or kind
         return self._sampler.sample(session.terms.frontend, source, reason, kind, is_warning=ending.warns)

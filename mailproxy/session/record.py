@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.proxyprotocol import Address, Header, InetAddress, SslClient, TlvType
-from mailproxy.proxyprotocol.address import host_port
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.line import Fields, escaped
 from mailproxy.session.tally import CountedSession
-from mailproxy.session.termination import Termination
+from mailproxy.session.termination import FINISHED
 from mailproxy.session.tlv_fields import add_tlvs
+from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.presented import Presented
 
 
@@ -40,83 +40,84 @@ class LoggedSession(CountedSession, Protocol):
 def describe(session: LoggedSession) -> Fields:
     """Return the fields of a session, by the names in docs/log.md; fields that do not apply are absent."""
     fields = _who(session)
+    stream, termination = session.stream, session.termination
+    started, secured, greeted = session.started, session.secured, session.greeted
     if session.auth_failures:
         fields["auth_failures"] = session.auth_failures
     fields["bytes_in"] = session.client.received
-    fields["bytes_out"] = 0 if session.stream is None else session.stream.received
-    _add_times(fields, session)
-    fields["total_ms"] = round((session.ended - session.started) * 1000)
-    _add_end(fields, session)
+    fields["bytes_out"] = 0 if stream is None else stream.received
+    if secured:
+        fields["handshake_ms"] = round((secured - started) * 1000)
+    if greeted:
+        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
+    fields["total_ms"] = round((session.ended - started) * 1000)
+    fields["termination"] = "" if termination is None else termination.letters
+    if session.first_to_end:
+        fields["first_to_end"] = session.first_to_end
+    if termination is not None and termination.reason:
+        fields["reason"] = termination.reason
     return fields
 
 
 def describe_start(session: LoggedSession) -> Fields:
     """Return the fields of a session that has just reached a server: those of `describe` that are known by then."""
     fields = _who(session)
-    _add_times(fields, session)
+    started, secured, greeted = session.started, session.secured, session.greeted
+    if secured:
+        fields["handshake_ms"] = round((secured - started) * 1000)
+    if greeted:
+        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
     return fields
 
 
-def describe_client(session: LoggedSession) -> Fields:
-    """Return the fields for the client's address."""
-    fields: Fields = {}
-    _add_client(fields, session)
-    return fields
+def shown_client(session: LoggedSession) -> str:
+    """Return the client's address, as the field `client` has it."""
+    fields: Fields = {"client": client_words(session.peer)}
+    if session.header is not None:
+        _add_announced(fields, session, session.header)
+    return str(fields["client"])
 
 
-# One dict is filled, in the order of the line: to make a dict for each part, and merge them, costs a tenth of a line.
+# Every session has a line: so one dict is filled, in the order of the line, and what few sessions have is in functions
+# of its own. A call costs 1.5 % of a line, another dict to merge 5 %.
 
 
 def _who(session: LoggedSession) -> Fields:
     """Return the fields for the client, its TLS, and the server."""
-    terms = session.terms
-    fields: Fields = {"id": session.id, "frontend": terms.frontend}
-    _add_client(fields, session)
-    _add_tls(fields, session)
-    if terms.log_tlvs and session.header is not None:
-        add_tlvs(fields, session.header, terms.log_tlvs)
-    ruling = session.ruling
-    if isinstance(ruling, Decision):
-        if ruling.rule:
-            fields["rule"] = ruling.rule
-        if ruling.label:
-            fields["label"] = ruling.label
-    if session.backend is not None:
-        fields["backend"] = session.backend.name
-    if session.server is not None:
-        fields["server"] = session.server.name
-    if session.retries:
-        fields["retries"] = session.retries
-    if session.left_out:
-        fields["left_out"] = "; ".join(map(str, session.left_out))
+    terms, header, facts, ruling = session.terms, session.header, session.facts, session.ruling
+    backend, server = session.backend, session.server
+    fields: Fields = {"id": session.id, "frontend": terms.frontend, "client": client_words(session.peer)}
+    if header is not None:
+        _add_announced(fields, session, header)
+    if facts is not None:
+        _add_tls(fields, facts)
+    elif header is not None or terms.offloaders or session.termination is not FINISHED:
+        _add_other_tls(fields, session)
+    if header is not None and terms.log_tlvs:
+        add_tlvs(fields, header, terms.log_tlvs)
+    if ruling is not None:
+        _add_ruling(fields, ruling)
+    if backend is not None:
+        fields["backend"] = backend.name
+    if server is not None:
+        fields["server"] = server.name
+    if session.retries or session.left_out:
+        _add_attempts(fields, session)
     return fields
 
 
-def _add_client(fields: Fields, session: LoggedSession) -> None:
-    header = session.header
-    fields["client"] = peer = client_words(session.peer)
-    if header is None:
-        return
+def _add_announced(fields: Fields, session: LoggedSession, header: Header) -> None:
+    """Add what a PROXY header says of the client; the client is the peer if the header has no address."""
     if session.is_local:
         fields["local"] = "yes"
         return
     addresses = header.stream_addresses
+    fields["via"] = fields["client"]
     if addresses is not None:
         fields["client"] = _shown(addresses[0])
-    fields["via"] = peer
 
 
-def _add_tls(fields: Fields, session: LoggedSession) -> None:
-    facts = session.facts
-    if facts is None:
-        termination = session.termination
-        if session.terms.offloaders and session.is_offloaded:
-            fields["tls"] = "offloaded"
-        elif session.header is not None and _is_passed_on_tls(session.header, session.backend):
-            fields["tls"] = "passed"
-        elif termination is not None:
-            _add_failed(fields, termination)
-        return
+def _add_tls(fields: Fields, facts: TlsFacts) -> None:
     fields["tls"] = facts.version
     fields["cipher"] = facts.cipher
     if facts.group is not None:
@@ -132,12 +133,18 @@ def _add_tls(fields: Fields, session: LoggedSession) -> None:
         fields["verify"] = facts.verify
 
 
-def _add_failed(fields: Fields, termination: Termination) -> None:
-    """Add what the client of a failed handshake has sent."""
-    if termination.sni is not None:
-        fields["sni"] = termination.sni
-    if termination.presented is not None:
-        _add_refused(fields, termination.presented)
+def _add_other_tls(fields: Fields, session: LoggedSession) -> None:
+    """Add what is known of TLS without a handshake here: TLS before mailproxy, or a handshake that failed."""
+    header, termination = session.header, session.termination
+    if session.terms.offloaders and session.is_offloaded:
+        fields["tls"] = "offloaded"
+    elif header is not None and _is_passed_on_tls(header, session.backend):
+        fields["tls"] = "passed"
+    elif termination is not None:
+        if termination.sni is not None:
+            fields["sni"] = termination.sni
+        if termination.presented is not None:
+            _add_refused(fields, termination.presented)
 
 
 def _add_refused(fields: Fields, presented: Presented) -> None:
@@ -147,21 +154,19 @@ def _add_refused(fields: Fields, presented: Presented) -> None:
     fields["verify"] = presented.verify
 
 
-def _add_times(fields: Fields, session: LoggedSession) -> None:
-    started, secured, greeted = session.started, session.secured, session.greeted
-    if secured:
-        fields["handshake_ms"] = round((secured - started) * 1000)
-    if greeted:
-        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
+def _add_ruling(fields: Fields, ruling: Decision | Pending) -> None:
+    if isinstance(ruling, Decision):
+        if ruling.rule:
+            fields["rule"] = ruling.rule
+        if ruling.label:
+            fields["label"] = ruling.label
 
 
-def _add_end(fields: Fields, session: LoggedSession) -> None:
-    termination = session.termination
-    fields["termination"] = "" if termination is None else termination.letters
-    if session.first_to_end:
-        fields["first_to_end"] = session.first_to_end
-    if termination is not None and termination.reason:
-        fields["reason"] = termination.reason
+def _add_attempts(fields: Fields, session: LoggedSession) -> None:
+    if session.retries:
+        fields["retries"] = session.retries
+    if session.left_out:
+        fields["left_out"] = "; ".join(map(str, session.left_out))
 
 
 def _is_passed_on_tls(header: Header, backend: Backend | None) -> bool:
@@ -175,7 +180,8 @@ def _is_passed_on_tls(header: Header, backend: Backend | None) -> bool:
 def client_words(name: object) -> str:
     """Return the client's address as ``accept`` returned it; a peer on a UNIX socket seldom has a name."""
     if isinstance(name, tuple):
-        return host_port(name[0], name[1])
+        host, port = name[0], name[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # `host_port`, without another call
     return "unix"
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Durations, Layout
 
@@ -27,6 +31,19 @@ def test_durations_are_in_buckets() -> None:
         histogram.count(numbers, seconds)
     assert layout.totals(numbers).histograms == {"waits": Durations((0.1, 1.0), (2, 2, 2), 3603.1)}
     assert (numbers[0], numbers[layout.length - 1]) == (0, 0)
+
+
+@given(st.lists(st.one_of(st.sampled_from([0.0, 0.125, 1.0, 8.0]), st.floats(0.0, 16.0))))
+def test_durations_counted_together_are_in_the_same_buckets(durations: list[float]) -> None:
+    layout = Layout()
+    histogram = layout.histogram("waits", [0.125, 1.0, 8.0])
+    one_by_one, together = (Block.alone(layout.length).numbers for _ in range(2))
+    for seconds in durations:
+        histogram.count(one_by_one, seconds)
+    histogram.count_all(together, list(durations))
+    counted, expected = (histogram.durations(numbers) for numbers in (together, one_by_one))
+    assert counted.counts == expected.counts
+    assert counted.total_seconds == pytest.approx(expected.total_seconds, abs=1e-6 * len(durations))
 
 
 def test_sum_of_durations_never_goes_back() -> None:
