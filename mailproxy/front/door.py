@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -29,35 +29,29 @@ class Door:
         self._frontend = frontend
         self._numbers = numbers
         self._gates = tuple(gates)
-        # The last one first: it may count each client, and is never idle then.
-        self._last_first = self._gates[::-1]
         self._sampler = sampler
-
-    @property
-    def is_idle(self) -> bool:
-        """True while no gate needs to be asked."""
-        for gate in self._last_first:  # noqa: SIM110  # all() takes twice as long, at each accept
-            if not gate.is_idle:
-                return False
-        return True
 
     def reject(self, peer: Any, accept: AcceptPolicy | None) -> bool:
         """Reject a client that was just accepted, if a gate does, and return whether; not before a PROXY header."""
-        if self.is_idle:
-            return False
-        if accept is not None and accept.expectation(ip_address(peer[0])) is not Expectation.DIRECT:
-            return False
-        rejection = self._ask(packed_source(peer[0]))
-        if rejection is None:
-            return False
-        self._numbers[REJECTED] += 1
-        if self._sampler.sample(self._frontend, peer[0], rejection.word):
-            self._log_rejection(peer, rejection)
-        return True
+        source = None
+        # As `_ask`, whose call each client would pay for.
+        for gate in self._gates:
+            if gate.is_idle:
+                continue
+            if source is None:
+                if accept is not None and accept.expectation(ip_address(peer[0])) is not Expectation.DIRECT:
+                    return False
+                source = packed_source(peer[0])
+            rejection = gate.judge(source)
+            if rejection is not None:
+                self._rejected(peer, rejection)
+                return True
+        return False
 
     def judge(self, session: Session) -> Rejection | None:
         """Ask about a client after its PROXY header, or the lack of one; a proxy's own connection has no gate."""
-        if self.is_idle:
+        gates = [gate for gate in self._gates if not gate.is_idle]
+        if not gates:
             return None
         header = session.header
         if header is not None:
@@ -66,15 +60,21 @@ class Door:
             return None
         else:
             source = packed_source(session.peer[0])
-        return None if source is None else self._ask(source)
+        return None if source is None else self._ask(gates, source)
 
-    def _ask(self, source: bytes) -> Rejection | None:
-        for gate in self._gates:
+    def _ask(self, gates: Sequence[Gate], source: bytes) -> Rejection | None:
+        for gate in gates:
             rejection = gate.judge(source)
             if rejection is not None:
                 self._numbers[GATES[rejection.word]] += 1
                 return rejection
         return None
+
+    def _rejected(self, peer: Any, rejection: Rejection) -> None:
+        self._numbers[GATES[rejection.word]] += 1
+        self._numbers[REJECTED] += 1
+        if self._sampler.sample(self._frontend, peer[0], rejection.word):
+            self._log_rejection(peer, rejection)
 
     def _log_rejection(self, peer: Any, rejection: Rejection) -> None:
         fields: Fields = {
