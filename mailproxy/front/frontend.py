@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -47,7 +47,8 @@ class Frontend:
         *,
         loop: Loop,
         block: Block,
-        bounds: Iterable[Capacity | Pace],
+        capacities: Iterable[Capacity],
+        pace: Pace | None = None,
         handshakes: Capacity | None = None,
         gates: Iterable[Gate] = (),
         source_gate: SourceGate | None = None,
@@ -72,11 +73,14 @@ class Frontend:
         self._log = loop.log
         self.begun = loop.log.begin
         """Called with a session that has reached a server."""
-        self._bounds = tuple(bounds)
-        self._capacities = tuple(limit for limit in self._bounds if isinstance(limit, Capacity))
-        """The limits that make room when a session ends."""
+        self._capacities = tuple(capacities)
+        """The limits on sessions at once."""
+        self._pace = pace
         self.handshakes = handshakes
-        self._pausing = self._bounds if handshakes is None else (*self._bounds, handshakes)
+        self._pausing: Sequence[Capacity | Pace] = [
+            *self._capacities,
+            *(limit for limit in (pace, handshakes) if limit is not None),
+        ]
         """The limits that pause the listeners."""
         self.source_gate = source_gate
         gates = tuple(gates) if source_gate is None else (*gates, source_gate)
@@ -151,8 +155,13 @@ class Frontend:
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
         self.numbers[CONNECTIONS] += 1
         self.sessions[session] = None
-        for limit in self._bounds:
-            limit.join()
+        for capacity in self._capacities:
+            # As its `join`, whose call would cost more.
+            capacity.live = live = capacity.live + 1
+            if live >= capacity.noticed:
+                capacity.joined()
+        if self._pace is not None:
+            self._pace.join()
         if self.source_gate is not None:
             session.entries = self.source_gate.take()
         try:
@@ -208,7 +217,11 @@ class Frontend:
         """Forget a session that is over."""
         self.sessions.pop(session, None)
         for capacity in self._capacities:
-            capacity.leave()
+            # As its `leave`, whose call would cost more.
+            live = capacity.live
+            capacity.live = live - 1
+            if live >= capacity.noticed:
+                capacity.left()
         if session.entries:
             self._leave_sources(session)
         self._log.add(session)

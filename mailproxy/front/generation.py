@@ -16,7 +16,6 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.slowstart import Slowstart
-from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.front.loop import Loop
@@ -64,16 +63,17 @@ class Generation:
     def _make_frontend(self, prepared: PreparedFrontend) -> Frontend:
         process_state, settings = self._prepared.process_state, prepared.settings
         name, limits, loop = settings.name, settings.limits, self._loop
-        bounds: list[Capacity | Pace] = [process_state.capacity(name), process_state.total]
+        pace = None
         if limits.rate is not None and self._role.accepts:
             numbers, every = process_state.counts.pace(name)
-            bounds.append(Pace(limits.rate, numbers, every, poller=loop.poller, clock=loop.reactor))
+            pace = Pace(limits.rate, numbers, every, poller=loop.poller, clock=loop.reactor)
         return Frontend(
             settings,
             prepared.terms,
             loop=loop,
             block=process_state.block(name),
-            bounds=bounds,
+            capacities=(process_state.capacity(name), process_state.total),
+            pace=pace,
             handshakes=None if limits.handshakes is None else process_state.handshakes(name),
             gates=() if settings.judges_bans else (process_state.bans,),
             bans=process_state.bans,

@@ -24,7 +24,7 @@ class SharedCapacity(Capacity):
     """
 
     def __init__(self, name: str, pages: Pages, number: int, places: Places) -> None:
-        super().__init__(name, 0)
+        super().__init__(name, 0)  # so each session is noticed
         self._pages = pages
         self._page = pages.workers[number]
         self._others = tuple((other, page) for other, page in enumerate(pages.workers) if other != number)
@@ -49,11 +49,10 @@ class SharedCapacity(Capacity):
         self._pause()
         self.resume_if_room()
 
-    def join(self) -> None:
-        """Count a session in."""
+    def joined(self) -> None:
+        """Tell the other processes, and pause if the limit is reached: `live` has a session more."""
         place = self._live
-        self.live = sessions = self.live + 1
-        self._page[place] = sessions
+        self._page[place] = sessions = self.live
         for _, page in self._others:
             sessions += page[place]
         if sessions >= self.maximum:
@@ -61,10 +60,9 @@ class SharedCapacity(Capacity):
             # A session may have ended before other processes could see that this one waits.
             self.resume_if_room()
 
-    def leave(self) -> None:
-        """Count a session out."""
-        self.live = live = self.live - 1
-        self._page[self._live] = live
+    def left(self) -> None:
+        """Tell the other processes, and resume if there is room: `live` has a session less."""
+        self._page[self._live] = self.live
         full = self._full
         if self._page[full]:
             self.resume_if_room()

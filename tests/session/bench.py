@@ -236,7 +236,7 @@ class Bench:
             terms,
             loop=self.loop,
             block=Block.alone(FRONTEND.length),
-            bounds=(self.capacity, self.total),
+            capacities=(self.capacity, self.total),
             handshakes=handshakes,
             gates=gates,
             source_gate=source_gate,
