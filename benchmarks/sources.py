@@ -17,7 +17,7 @@ from time import thread_time
 from attrs import frozen
 
 from mailproxy.config import parse
-from mailproxy.front.limits import make_gate
+from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.sources.sources import Sources
 from mailproxy.sources.table import Table
 
@@ -50,6 +50,13 @@ class Figures:
     """The same, for a source that is not in the table yet."""
 
 
+@frozen
+class Now:
+    """A clock that stands still."""
+
+    now: float = 1000.0
+
+
 def resident_megabytes() -> float:
     """Return this process's memory, and what it shares."""
     with open("/proc/self/statm", encoding="ascii") as file:
@@ -65,28 +72,33 @@ def addresses(count: int) -> list[bytes]:
     return made
 
 
+def visit(gate: SourceGate, source: bytes) -> None:
+    """Let a client of a source come and go."""
+    gate.judge(source)
+    places = gate.take()
+    if places:
+        gate.leave(places)
+
+
 def measure(tables: int, sources: int, visits: int) -> Figures:
     """Let each source come once, and then many again."""
     settings = parse(FILE, "/")
     made = [Table(sources) for _ in range(tables)]
     come = addresses(sources)
-    now = 1000.0
-    gates = [make_gate(settings, settings.frontends[0], Sources(made, own), lambda: now) for own in made]
+    gates = [make_gate(settings, settings.frontends[0], Sources(made, own), Now()) for own in made]
     first, *others = (gate for gate in gates if gate is not None)
     for gate in others:
         for source in come[:visits]:
-            gate.judge(source)
+            visit(gate, source)
     begin = thread_time()
     for source in come:
-        first.judge(source)
+        visit(first, source)
     new = thread_time() - begin
     again = come[:visits]
     random.Random(8).shuffle(again)
     begin = thread_time()
     for source in again:
-        first.judge(source)
-        for entry in first.take():
-            entry.leave()
+        visit(first, source)
     known = thread_time() - begin
     return Figures(tables, known / visits * 1e6, new / sources * 1e6)
 
@@ -101,10 +113,10 @@ def main(arguments: list[str]) -> int:
     before = resident_megabytes()
     table = Table(options.sources)
     settings = parse(FILE, "/")
-    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), lambda: 1000.0)
+    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), Now())
     assert gate is not None
     for source in come:
-        gate.judge(source)
+        visit(gate, source)
     size = resident_megabytes() - before
     print(f"{options.sources} addresses: {size:.0f} MB, {table.size} entries, {table.evictions} left for others")
     for tables, sources in ((1, options.sources), (1, 10_000), (4, 10_000)):

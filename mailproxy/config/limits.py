@@ -13,7 +13,7 @@ from mailproxy.config.senders import NETWORK
 from mailproxy.config.table import Table
 
 DEFAULT_SOURCES = 100_000
-"""The size of the table of sources: 14 MB when it is full."""
+"""The size of the table of sources: 15 MB when it is full."""
 
 
 @frozen(kw_only=True)
@@ -98,7 +98,7 @@ class Limits(SourceLimits):
         default=None,
         metadata=about(
             integer(1000, 10_000_000),
-            "The size of the table of sources, of all processes together: 140 bytes for each. When it is full, those "
+            "The size of the table of sources, of all processes together: 146 bytes for each. When it is full, those "
             "without connections that have been silent longest leave it. Given "
             "without any limit: sources are only counted, for `mailproxy ctl show sources`. A change needs a restart.",
             haproxy="stick-table … size",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mailproxy.config.words import quoted
@@ -12,7 +12,7 @@ from mailproxy.control.running import Running
 from mailproxy.control.status import SourceStatus
 from mailproxy.sources.key import EVERYWHERE, heads, network_of, scope_of
 from mailproxy.sources.plan import Plan, frontend_plan, plan_of
-from mailproxy.sources.sources import Sources, connections_of, rate_of
+from mailproxy.sources.sources import Entry, Sources, connections_of, rate_of
 
 USUAL_LIMIT = 20
 
@@ -49,18 +49,18 @@ def _top(
     beginnings = heads(scope, *plan.prefixes[0])
     top: list[tuple[float, bytes, SourceStatus]] = []
     for number, table in enumerate(found.tables):
-        for entry in table.entries():
+        for listed in table.entries():
             yield None
-            if entry is None or not entry[0].startswith(beginnings):
+            if listed is None or not listed[0].startswith(beginnings):
                 continue
-            key = entry[0]
-            places = found.find(key)
-            if any(place[0] in found.tables[:number] for place in places):
+            key = listed[0]
+            entries = found.find(key)
+            if any(entry[0] in found.tables[:number] for entry in entries):
                 continue  # it was there before
             if network is not None and not _is_in(key, network):
                 continue
             now = running.loop.poller.look_at_clock()
-            status = _status(key, places, plan, now)
+            status = _status(key, entries, plan, now)
             value = getattr(status, field)
             if value:
                 (heapq.heappush if len(top) < limit else heapq.heappushpop)(top, (value, key, status))
@@ -73,15 +73,15 @@ def _is_in(key: bytes, network: Any) -> bool:
     return bool(network != "unix" and source.version == network.version and source.overlaps(network))
 
 
-def _status(key: bytes, places: Any, plan: Plan, now: float) -> SourceStatus:
+def _status(key: bytes, entries: Sequence[Entry], plan: Plan, now: float) -> SourceStatus:
     rate, failures, logins = plan.columns[:3]
     return SourceStatus(
         source=str(network_of(key)),
-        connections=connections_of(places),
-        rate=round(rate_of(places, rate.number, rate.time(now)), 1),
+        connections=connections_of(entries),
+        rate=round(rate_of(entries, rate, now), 1),
         rate_s=rate.seconds,
-        handshake_failures=round(rate_of(places, failures.number, failures.time(now)), 1),
+        handshake_failures=round(rate_of(entries, failures, now), 1),
         handshake_failures_s=failures.seconds,
-        auth_failures=round(rate_of(places, logins.number, logins.time(now)), 1),
+        auth_failures=round(rate_of(entries, logins, now), 1),
         auth_failures_s=logins.seconds,
     )

@@ -17,6 +17,7 @@ from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
 from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import COUNTER, NoRoomError, Places
+from mailproxy.front import pace
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
 from mailproxy.front.vitals import PROCESS, STARTED, STATE
@@ -36,7 +37,7 @@ def frontend_name(frontend: str) -> str:
 
 
 def pace_name(frontend: str) -> str:
-    """Return the name of the number of a frontend's new connections."""
+    """Return the name of the numbers of a frontend's new connections."""
     return f"pace {frontend}"
 
 
@@ -74,7 +75,7 @@ class Counts:
         yield STATE_NAME, STATE.length
         for frontend in settings.frontends:
             yield frontend_name(frontend.name), FRONTEND.length
-            yield pace_name(frontend.name), 1
+            yield pace_name(frontend.name), pace.NUMBERS
             for rule in frontend.rules:
                 yield rule_name(frontend.name, rule.name), 1
         for backend, protocol in settings.used_backends:
@@ -117,7 +118,7 @@ class Counts:
         return Block(self.pages.main[places], tuple(page[places] for page in self.pages.all))
 
     def pace(self, frontend: str) -> tuple[Numbers, Sequence[Numbers]]:
-        """Return the number of a frontend's new connections: this process's, and those of all that accept."""
+        """Return the numbers of a frontend's new connections: this process's, and those of all that accept."""
         place = self.places.block(pace_name(frontend))
         return self.pages.main[place], (self.pages.main[place],)
 

@@ -162,8 +162,8 @@ class Frontend:
                 capacity.joined()
         if self._pace is not None:
             self._pace.join()
-        if self.source_gate is not None:
-            session.entries = self.source_gate.take()
+        if (gate := self.source_gate) is not None:
+            session.counted_at, gate.let_in = gate.let_in, ()
         try:
             session.begin()
         except Exception:
@@ -175,15 +175,15 @@ class Frontend:
         """Ask the gates about a client that a PROXY header could name."""
         rejection = None if self._door is None else self._door.judge(session)
         if self.source_gate is not None:
-            session.entries = self.source_gate.take()
+            session.counted_at = self.source_gate.take()
         return rejection
 
     def logins_refused(self, session: Session, count: int) -> None:
         """Count logins that the server has refused, for the client's source as well."""
         self.numbers[REFUSED_LOGINS] += count
-        for entry in session.entries:
+        if self.source_gate is not None:
             for _ in range(count):
-                entry.count("auth-failures", self.poller.now)
+                self.source_gate.count(session.counted_at, "auth-failures")
 
     def ruled(self, session: Session, decision: Decision) -> None:
         """Count the rules that matched a client, and ban it if they say so."""
@@ -222,18 +222,14 @@ class Frontend:
             capacity.live = live - 1
             if live >= capacity.noticed:
                 capacity.left()
-        if session.entries:
-            self._leave_sources(session)
+        places = session.counted_at
+        if places and self.source_gate is not None:
+            termination = session.termination
+            if termination is not None and termination.ending.counter == "handshake_errors":
+                self.source_gate.count(places, "handshake-failures")
+            self.source_gate.leave(places)
+            session.counted_at = ()
         self._log.add(session)
         if self._emptied is not None and not self.sessions:
             emptied, self._emptied = self._emptied, None
             emptied()
-
-    def _leave_sources(self, session: Session) -> None:
-        termination = session.termination
-        has_failed = termination is not None and termination.ending.counter == "handshake_errors"
-        for entry in session.entries:
-            if has_failed:
-                entry.count("handshake-failures", self.poller.now)
-            entry.leave()
-        session.entries = ()

@@ -85,8 +85,7 @@ class Generation:
         sources = self._prepared.process_state.sources(self.settings)
         if sources is None or not self._role.accepts:
             return None
-        poller = self._loop.poller
-        return make_gate(self.settings, frontend, sources, lambda: poller.now)
+        return make_gate(self.settings, frontend, sources, self._loop.poller)
 
     def start(self, after: Generation | None = None) -> None:
         """Begin to accept, in place of another generation, which retires now; `Prepared.adopt` has to come first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from attrs import frozen
 
@@ -13,11 +14,24 @@ from mailproxy.config.measure import Counted
 from mailproxy.config.rate import Rate
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session.gate import Rejection
-from mailproxy.sources.key import EVERYWHERE, scope_of
-from mailproxy.sources.plan import Column, frontend_plan, plan_of
-from mailproxy.sources.sources import Entry, Now, Scope, Sources, rate_of
-from mailproxy.sources.table import COLUMNS
-from mailproxy.sources.window import COUNT_BITS, MAX_COUNT
+from mailproxy.sources.key import EVERYWHERE, heads, key_maker, scope_of
+from mailproxy.sources.plan import Column, Plan, frontend_plan, plan_of
+from mailproxy.sources.sources import Sources, connections_of, most_of, rate_of
+from mailproxy.sources.table import ENTRY, LIVE, NOWHERE, NUMBER_BYTES, RATES, TOUCHED, read, write
+from mailproxy.sources.window import MAX_COUNT, Window, count
+
+_NO_LIMIT = 1 << 29
+"""More connections than a process can have."""
+
+_NO_PLACE = (NOWHERE,)
+
+
+class Clock(Protocol):
+    """What tells the time to gates; a call for it would cost each client more."""
+
+    @property
+    def now(self) -> float:
+        """The monotonic clock that all processes share, in seconds."""
 
 
 @frozen
@@ -27,125 +41,224 @@ class _RateLimit:
     rejection: Rejection
 
 
-@frozen
-class Limited:
-    """The limits of the sources of one scope; without any, they are only counted."""
-
-    scope: Scope
-    most_connections: int | None
-    connections: Rejection | None
-    rates: tuple[_RateLimit, ...]
-
-    @classmethod
-    def by(cls, limits: SourceLimits, scope: Scope, where: str) -> Limited:
-        """Make the limits of a table of the configuration; `where` ends their words."""
-        most = limits.source_connections
-        wanted: list[tuple[Counted, Rate | None, str, str]] = [
-            ("source-rate", limits.source_rate, "source-rate", "new connections"),
-            (
-                "handshake-failures",
-                limits.source_handshake_failures,
-                "source-handshake-failures",
-                "failed TLS handshakes",
-            ),
-        ]
-        return cls(
-            scope,
-            most,
-            None if most is None else Rejection("source-connections", f"more than {most} connections at once{where}"),
-            tuple(
-                _RateLimit(
-                    scope.plan.of_kind(kind)[0],
-                    rate.count,
-                    Rejection(word, f"more than {rate.count} {what}{where} in {written(rate.seconds)}"),
-                )
-                for kind, rate, word, what in wanted
-                if rate is not None
-            ),
-        )
-
-    def exceeded(self, entry: Entry, now: float) -> Rejection | None:
-        """Return the limit that a source is over, or None; its new connection is in its rates already."""
-        places = entry.places
-        if self.most_connections is not None:
-            connections = 0
-            for table, slot in places:
-                connections += table.live[slot]
-            if connections >= self.most_connections:
-                return self.connections
-        for rate in self.rates:
-            column = rate.column
-            most = 0
-            for table, slot in places:
-                word = table.rates[slot * COLUMNS + column.number]
-                most += (word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)
-            if most > rate.most and rate_of(places, column.number, column.time(now)) > rate.most:
-                return rate.rejection
-        return None
+def _rate_limits(limits: SourceLimits, plan: Plan, where: str) -> Iterable[_RateLimit]:
+    wanted: list[tuple[Counted, Rate | None, str, str]] = [
+        ("source-rate", limits.source_rate, "source-rate", "new connections"),
+        (
+            "handshake-failures",
+            limits.source_handshake_failures,
+            "source-handshake-failures",
+            "failed TLS handshakes",
+        ),
+    ]
+    for kind, rate, word, what in wanted:
+        if rate is not None:
+            reason = f"more than {rate.count} {what}{where} in {written(rate.seconds)}"
+            yield _RateLimit(plan.of_kind(kind)[0], rate.count, Rejection(word, reason))
 
 
 class SourceGate:
     """
-    The gate of one frontend: it counts each client in, and rejects those of a source that is over a limit.
+    A gate that counts each client in, and rejects those of a source that is over a limit.
 
-    It is the last gate: `take` is called for each client that it lets in.
+    It is the last gate: a client that it lets in has a session, which takes the places where it is counted, and gives
+    them back with `leave` at its end.
     """
 
     is_idle = False
     """It counts each client."""
 
-    def __init__(self, limited: Sequence[Limited], exempt: NetworkSet, now: Now) -> None:
-        self._limited = tuple(limited)
-        self._exempt = exempt if exempt else None
-        self._now = now
-        self._entries: tuple[Entry, ...] = ()
+    let_in: tuple[int, ...] = ()
+    """The places where the client is counted that was let in last, until a session takes them."""
 
     def judge(self, source: bytes) -> Rejection | None:
         """Count a client of a source, and return the limit that the source is over, or None."""
-        if self._exempt is not None and source in self._exempt:
-            self._entries = ()
-            return None
-        now = self._now()
-        rejection = None
-        entries = []
-        # Counted in each scope, also when the first one rejects it.
-        for limited in self._limited:
-            entry = limited.scope.enter(source, now)
-            if entry is not None:
-                entries.append(entry)
-                rejection = rejection or limited.exceeded(entry, now)
-        self._entries = () if rejection else tuple(entries)
+        raise NotImplementedError
+
+    def take(self) -> tuple[int, ...]:
+        """Return the places where the client is counted that was let in last; at a second call nothing."""
+        places, self.let_in = self.let_in, ()
+        return places
+
+    def count(self, places: Sequence[int], kind: Counted) -> None:
+        """Count what a client does that is counted at these places: a failed handshake, a refused login."""
+        raise NotImplementedError
+
+    def leave(self, places: Sequence[int]) -> None:
+        """Count a client out that is counted at these places, which are not empty."""
+        raise NotImplementedError
+
+
+class Limited(SourceGate):
+    """
+    The clients that are counted together, and the limits of their sources, if they have any.
+
+    They are those of one frontend or of all, with one length of prefix.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        plan: Plan,
+        prefix: tuple[int, int],
+        clock: Clock,
+        scope: bytes = EVERYWHERE,
+        limits: SourceLimits | None = None,
+        where: str = "",
+    ) -> None:
+        """`limits` are those of a table of the configuration; `where` ends their words."""
+        assert sources.own is not None
+        self.table = sources.own
+        """The table that this process writes."""
+        self._others = sources.others
+        self._plan = plan
+        self._key = key_maker(scope, *prefix)
+        self._clock = clock
+        limits = SourceLimits() if limits is None else limits
+        most = limits.source_connections
+        self._most = _NO_LIMIT if most is None else most
+        self._too_many = Rejection("source-connections", f"more than {most} connections at once{where}")
+        self._rates = tuple(_rate_limits(limits, plan, where))
+        # For `judge`, which runs for each client and so has no call in the usual case.
+        self._memory, self._numbers, self._room = self.table.memory, self.table.numbers, self.table.room
+        self._head4, _ = heads(scope, *prefix)
+        self._plain_size = 4 if prefix[0] == 32 else -1
+        self._new = plan.of_kind("source-rate")
+        self._window = Window(self._new[0].seconds, self._new[0].shift)
+        most_of_kind = {rate.column.kind: rate.most for rate in self._rates}
+        self._few_new = most_of_kind.get("source-rate", MAX_COUNT)
+        self._few_failures = most_of_kind.get("handshake-failures", 2 * MAX_COUNT)
+        self._few_connections = self._most if not self._others and len(self._new) == 1 else 0
+
+    def judge(self, source: bytes, joins: int = 1) -> Rejection | None:
+        """
+        Count a new connection of a source in its rates, and return the limit that the source is over, or None.
+
+        With None, the source has `joins` connections more.
+        """
+        now, window = self._clock.now, self._window
+        key = self._head4 + source if len(source) == self._plain_size else self._key(source)
+        place = hash(key) % self._room * ENTRY
+        known, live, current, previous, failures, failures_before = read(self._memory, NUMBER_BYTES * place)
+        if known != key:
+            place = self.table.enter(key, now)
+            if place < 0:
+                self.let_in = ()
+                return None
+            _, live, current, previous, failures, failures_before = read(self._memory, NUMBER_BYTES * place)
+        if now >= window.end:
+            window.move(now)
+        events = (current ^ window.low) + (previous ^ window.high)
+        if events > MAX_COUNT:
+            current, previous = window.moved(current, previous)
+            self._numbers[place + RATES + 1] = previous
+            self._numbers[place + RATES] = current
+            events = (current ^ window.low) + (previous ^ window.high)
+        if (
+            events < self._few_new
+            and live < self._few_connections
+            and (not failures or (failures & MAX_COUNT) + (failures_before & MAX_COUNT) <= self._few_failures)
+        ):
+            write(self._memory, NUMBER_BYTES * (place + LIVE), live + joins, now, current + 1)
+            rejection = None
+        else:
+            rejection = self._judge_exactly(key, place, now, joins)
+        self.let_in = (place,) if rejection is None else ()
         return rejection
 
-    def take(self) -> tuple[Entry, ...]:
-        """Return the client that was let in last, as it is counted until it leaves; at a second call nothing."""
-        entries, self._entries = self._entries, ()
-        for entry in entries:
-            table, slot = entry.places[0]
-            table.live[slot] += 1
-        return entries
+    def _judge_exactly(self, key: bytes, place: int, now: float, joins: int) -> Rejection | None:
+        table, numbers = self.table, self._numbers
+        table.times[place + TOUCHED] = now
+        for column in self._new:
+            count(numbers, place + column.place, column.time(now))
+        entries = [(table, place)]
+        for other in self._others:
+            there = other.find(key)
+            if there >= 0:
+                entries.append((other, there))
+        if connections_of(entries) >= self._most:
+            return self._too_many
+        for limit in self._rates:
+            column = limit.column
+            if most_of(entries, column) > limit.most and rate_of(entries, column, now) > limit.most:
+                return limit.rejection
+        numbers[place + LIVE] += joins
+        return None
+
+    def count(self, places: Sequence[int], kind: Counted) -> None:
+        """Count what a client does that is counted at these places: a failed handshake, a refused login."""
+        for place in places:
+            for column in self._plan.of_kind(kind):
+                count(self._numbers, place + column.place, column.time(self._clock.now))
+
+    def leave(self, places: Sequence[int]) -> None:
+        """Count a client out that is counted at these places, which are not empty."""
+        self._numbers[places[0] + LIVE] -= 1
 
 
-def make_gate(settings: config.Config, frontend: config.Frontend, sources: Sources, now: Now) -> SourceGate | None:
+class _Several(SourceGate):
+    """A gate of several scopes, or with clients that are exempt."""
+
+    def __init__(self, limited: Sequence[Limited], exempt: NetworkSet) -> None:
+        """All of `limited` count in the same table; there is at least one."""
+        self._limited = tuple(limited)
+        self._numbers = limited[0].table.numbers
+        self._exempt = exempt if exempt else None
+
+    def judge(self, source: bytes) -> Rejection | None:
+        """Count a client of a source in each scope, and return the first limit that the source is over, or None."""
+        self.let_in = ()
+        if self._exempt is not None and source in self._exempt:
+            return None
+        rejection = None
+        places: tuple[int, ...] = ()
+        # Counted in each scope, also when the first one rejects it.
+        for limited in self._limited:
+            found = limited.judge(source, 0)
+            rejection = rejection or found
+            places += limited.let_in or _NO_PLACE
+        if rejection is None:
+            for place in places:
+                if place >= 0:
+                    self._numbers[place + LIVE] += 1
+            self.let_in = places
+        return rejection
+
+    def count(self, places: Sequence[int], kind: Counted) -> None:
+        """Count what a client does that is counted at these places: a failed handshake, a refused login."""
+        # Without places, if it is exempt.
+        for limited, place in zip(self._limited, places, strict=False):
+            if place >= 0:
+                limited.count((place,), kind)
+
+    def leave(self, places: Sequence[int]) -> None:
+        """Count a client out that is counted at these places, which are not empty."""
+        for place in places:
+            if place >= 0:
+                self._numbers[place + LIVE] -= 1
+
+
+def make_gate(settings: config.Config, frontend: config.Frontend, sources: Sources, clock: Clock) -> SourceGate | None:
     """Make the gate of a frontend; None if no source is counted there."""
-    limited = [*_everywhere(settings, sources), *_here(settings, frontend, sources)]
+    limited = [*_everywhere(settings, sources, clock), *_here(settings, frontend, sources, clock)]
+    exempt = NetworkSet.of((*settings.limits.exempt, *frontend.limits.exempt))
     if not limited:
         return None
-    return SourceGate(limited, NetworkSet.of((*settings.limits.exempt, *frontend.limits.exempt)), now)
+    return _Several(limited, exempt) if exempt or len(limited) > 1 else limited[0]
 
 
-def _everywhere(settings: config.Config, sources: Sources) -> Iterable[Limited]:
+def _everywhere(settings: config.Config, sources: Sources, clock: Clock) -> Iterable[Limited]:
     plan = plan_of(settings)
     if plan is None:
         return
     first, *more = plan.prefixes
-    yield Limited.by(settings.limits, Scope(sources, plan, first, EVERYWHERE), "")
+    yield Limited(sources, plan, first, clock, limits=settings.limits)
     for prefix in more:
-        yield Limited.by(SourceLimits(), Scope(sources, plan, prefix, EVERYWHERE), "")
+        yield Limited(sources, plan, prefix, clock)
 
 
-def _here(settings: config.Config, frontend: config.Frontend, sources: Sources) -> Iterable[Limited]:
+def _here(settings: config.Config, frontend: config.Frontend, sources: Sources, clock: Clock) -> Iterable[Limited]:
     plan = frontend_plan(settings, frontend)
     if plan is not None:
-        scope = Scope(sources, plan, settings.limits.prefix, scope_of(frontend.name))
-        yield Limited.by(frontend.limits, scope, " to this frontend")
+        scope = scope_of(frontend.name)
+        yield Limited(sources, plan, settings.limits.prefix, clock, scope, frontend.limits, " to this frontend")

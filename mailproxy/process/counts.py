@@ -101,7 +101,7 @@ class WorkerCounts(PageCounts):
         return Block(numbers, (numbers,))
 
     def pace(self, frontend: str) -> tuple[Numbers, Sequence[Numbers]]:
-        """Return the number of a frontend's new connections: this worker's, and those of all workers."""
+        """Return the numbers of a frontend's new connections: this worker's, and those of all workers."""
         place = self.places.block(pace_name(frontend))
         every = tuple(page[place] for page in self.pages.workers)
         return every[self.number], every

@@ -66,7 +66,6 @@ from mailproxy.session.termination import (
 )
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
-from mailproxy.sources.sources import Entry
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.presented import Presented
 from mailproxy.transport.deadlines import TICK_SECONDS, Deadlines
@@ -131,12 +130,12 @@ class Session:
         "auth_failures",
         "backend",
         "client",
+        "counted_at",
         "counted_in",
         "counted_out",
         "deadline",
         "destination",
         "ended",
-        "entries",
         "facts",
         "first_to_end",
         "greeted",
@@ -176,8 +175,8 @@ class Session:
         self._listener = listener
         self.source: Address | PackedAddress | None = None
         self.destination: Address | PackedAddress | None = None
-        self.entries: tuple[Entry, ...] = ()
-        """The client as its source is counted, if it is."""
+        self.counted_at: tuple[int, ...] = ()
+        """The places where its source is counted, if it is."""
         self.header: Header | None = None
         """The PROXY header that the connection began with."""
         self.is_local = False

@@ -34,11 +34,13 @@ def key_maker(scope: bytes, bits4: int, bits6: int) -> MakeKey:
     """Return the function that makes the keys of one scope, for prefixes of these lengths."""
     head4, head6 = heads(scope, bits4, bits6)
     rest4, rest6 = 32 - bits4, 128 - bits6
+    # For the usual prefixes, of whole bytes, without a call.
+    size6, zeros6 = bits6 >> 3, bytes(rest6 >> 3)
 
     def key(source: bytes) -> bytes:
         if len(source) == 4:
             return head4 + (_cut(source, rest4) if rest4 else source)
-        return head6 + _cut(source, rest6)
+        return head6 + (_cut(source, rest6) if rest6 & 7 else source[:size6] + zeros6)
 
     return key
 

@@ -15,6 +15,8 @@ from attrs import field, frozen
 from mailproxy.config import Config, Frontend
 from mailproxy.config.measure import Counted, Measure
 from mailproxy.sources.key import EVERYWHERE, key_maker, scope_of
+from mailproxy.sources.table import RATES
+from mailproxy.sources.window import WINDOWS
 
 _KINDS: tuple[Counted, ...] = ("source-rate", "handshake-failures", "auth-failures")
 
@@ -26,14 +28,20 @@ class Column:
     number: int
     kind: Counted
     seconds: float
+    place: int = field(init=False)
+    """Its first number in an entry."""
     shift: float = field(init=False)
     """
     Added to times in windows: the counts of a column that had another kind in an earlier configuration seem old.
     """
 
+    @place.default
+    def _by_number(self) -> int:
+        return RATES + 2 * self.number
+
     @shift.default
     def _by_kind(self) -> float:
-        return float(1_000_000 * _KINDS.index(self.kind))
+        return float(WINDOWS // len(_KINDS) * _KINDS.index(self.kind))
 
     def time(self, now: float) -> float:
         """Return a moment in windows of this rate."""

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
-from mailproxy.config.measure import Counted, Measure
+from mailproxy.config.measure import Measure
 from mailproxy.sources.key import EVERYWHERE, key_maker
-from mailproxy.sources.plan import Plan, bits_of
-from mailproxy.sources.table import COLUMNS, Table
-from mailproxy.sources.window import counted, estimated
+from mailproxy.sources.plan import Column, Plan, bits_of
+from mailproxy.sources.table import LIVE, Table
+from mailproxy.sources.window import MAX_COUNT, estimated
 
 Now = Callable[[], float]
 """The monotonic clock that all processes share, in seconds."""
 
-Place = tuple[Table, int]
-"""An entry of one process's table."""
+Entry = tuple[Table, int]
+"""An entry of one process's table: its place there."""
 
 
 class Sources:
@@ -48,13 +48,10 @@ class Sources:
         """How often a source was not counted, for lack of a place, since the start."""
         return sum(table.overflows for table in self.tables)
 
-    def find(self, key: bytes) -> list[Place]:
+    def find(self, key: bytes) -> list[Entry]:
         """Return the entries of a key, in all tables."""
-        if not self.tables:
-            return []
-        set = self.tables[0].set_of(key)  # all tables have the same size
-        found = ((table, table.find(key, set)) for table in self.tables)
-        return [(table, slot) for table, slot in found if slot >= 0]
+        found = ((table, table.find(key)) for table in self.tables)
+        return [(table, place) for table, place in found if place >= 0]
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Forget the rates of keys, as far as this process has counted them."""
@@ -63,78 +60,32 @@ class Sources:
                 self.own.forget(key)
 
 
-def connections_of(places: Sequence[Place]) -> int:
+def connections_of(entries: Sequence[Entry]) -> int:
     """Return the connections at once of a source with these entries."""
     connections = 0
-    for table, slot in places:
-        connections += table.live[slot]
+    for table, place in entries:
+        connections += table.numbers[place + LIVE]
     return connections
 
 
-def rate_of(places: Sequence[Place], column: int, time: float) -> float:
-    """Return a rate of a source with these entries; `time` is in windows of that rate."""
-    rate = 0.0
-    for table, slot in places:
-        word = table.rates[slot * COLUMNS + column]
-        if word:
-            rate += estimated(word, time)
+def most_of(entries: Sequence[Entry], column: Column) -> int:
+    """Return the most that a rate of a source with these entries can be; it costs less than the rate itself."""
+    most = 0
+    for table, place in entries:
+        first = place + column.place
+        most += (table.numbers[first] & MAX_COUNT) + (table.numbers[first + 1] & MAX_COUNT)
+    return most
+
+
+def rate_of(entries: Sequence[Entry], column: Column, now: float) -> float:
+    """Return a rate of a source with these entries."""
+    rate, time = 0.0, column.time(now)
+    for table, place in entries:
+        first = place + column.place
+        current = table.numbers[first]
+        if current:
+            rate += estimated(current, table.numbers[first + 1], time)
     return rate
-
-
-class Entry:
-    """One connection, as it is counted in one scope."""
-
-    __slots__ = ("_plan", "places")
-
-    def __init__(self, plan: Plan, places: list[Place]) -> None:
-        """
-        The first of the places is in this process's own table; those of other processes may change soon.
-
-        Its number of connections includes this one from `SourceGate.take` on, until `leave`.
-        """
-        self._plan = plan
-        self.places = places
-
-    def leave(self) -> None:
-        """Count the connection out."""
-        table, slot = self.places[0]
-        table.live[slot] -= 1
-
-    def count(self, kind: Counted, now: float) -> None:
-        """Count what the client does: a connection, a failed handshake, a refused login."""
-        table, slot = self.places[0]
-        for column in self._plan.of_kind(kind):
-            table.count(slot, column.number, column.time(now))
-
-
-class Scope:
-    """The clients that are counted together: with one length of prefix, at one frontend or at all."""
-
-    def __init__(self, sources: Sources, plan: Plan, prefix: tuple[int, int], scope: bytes = EVERYWHERE) -> None:
-        assert sources.own is not None
-        self._own = sources.own
-        self._others = sources.others
-        self.plan = plan
-        self._key = key_maker(scope, *prefix)
-        self._columns = plan.of_kind("source-rate")
-
-    def enter(self, source: bytes, now: float) -> Entry | None:
-        """Count a new connection from an address in its rates; None if there is no place for it."""
-        own, key = self._own, self._key(source)
-        set = hash(key) % own.sets
-        slot = own.enter(key, set, now)
-        if slot < 0:
-            return None
-        rates, first = own.rates, slot * COLUMNS
-        for column in self._columns:
-            place = first + column.number
-            rates[place] = counted(rates[place], now / column.seconds + column.shift)
-        places = [(own, slot)]
-        for table in self._others:
-            there = table.find(key, set)
-            if there >= 0:
-                places.append((table, there))
-        return Entry(self.plan, places)
 
 
 @frozen
@@ -153,4 +104,4 @@ class SourceCounts:
             return lambda address: float(connections_of(find(key(address))))
         column = self.plan.find(measure.counted, measure.seconds)
         assert column is not None, f"the plan lacks {measure}"
-        return lambda address: rate_of(find(key(address)), column.number, column.time(now()))
+        return lambda address: rate_of(find(key(address)), column, now())

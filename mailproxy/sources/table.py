@@ -6,11 +6,14 @@ its set full takes the place of the oldest entry there that has no connections. 
 bytes, which is keyed: no peer can choose addresses that share a set. Processes that were forked from one have the same
 key.
 
-Only its own process writes a table; others read it at any time. An entry is complete before its key is written, and
-each number is one aligned machine word, so no lock is needed: at worst, a reader sees the numbers of an entry that was
-replaced at this moment.
+An entry has its key and its numbers side by side, so that an accept reads and writes one page of memory. The hash says
+in which entry of its set a key is, if that was free when it came; others are found by tags, a byte of each hash.
 
-Per entry there are 93 bytes. Half as many entries again as the table is for let 99.9 % of that many addresses find a
+Only its own process writes a table; others read it at any time. The tag of an entry is 0, and its key nobody's, while
+it is replaced, and each number is one aligned machine word, so no lock is needed: at worst, a reader sees the numbers
+of an entry that was replaced at this moment.
+
+Per entry there are 97 bytes. Half as many entries again as the table is for let 99.9 % of that many addresses find a
 place.
 """
 
@@ -18,65 +21,83 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from struct import Struct
 
 from mailproxy.config.measure import MAX_RATES
 from mailproxy.sources.key import KEY_BYTES
-from mailproxy.sources.window import counted
 
 WAYS = 32
 
 COLUMNS = 3 + MAX_RATES
 """The rates of an entry (`mailproxy.sources.plan`)."""
 
+NUMBER_BYTES = 4
+
+# The numbers of an entry, from its place on, after its key.
+LIVE = 6
+"""The connections at once."""
+TOUCHED = 7
+"""When the last connection came, in `Table.times`."""
+RATES = 8
+"""The first of two numbers for each rate."""
+ENTRY = RATES + 2 * COLUMNS
+"""The length of an entry in numbers: the distance of two places."""
+
+_ENTRY_BYTES = NUMBER_BYTES * ENTRY
+
+read = Struct(f"{KEY_BYTES}s3xI4xIIII").unpack_from
+"""
+Return what a usual accept needs, from `Table.memory` and ``NUMBER_BYTES * place``.
+
+That is the key, the connections, and both numbers of each of the first two rates.
+"""
+
+write = Struct("IfI").pack_into
+"""
+Write what a usual accept changes, from ``NUMBER_BYTES * (place + LIVE)`` on.
+
+That is the connections, the time, and the first number of the first rate. Another process may see all of them as 0 for
+a moment, so a table that other processes judge by is not written like this.
+"""
+
 _SPARE = 1.5
-_TICKS_PER_SECOND = 16
-_TICKS = 0xFFFFFFFF
 
 _SIZE, _EVICTIONS, _OVERFLOWS = range(3)
 _HEADER_BYTES = 64
 
-_SET_BYTES = WAYS * KEY_BYTES
-
 _NO_KEY = bytes(KEY_BYTES)
-_NO_RATES = memoryview(bytes(8 * COLUMNS)).cast("Q")
+_NO_NUMBERS = memoryview(bytes(_ENTRY_BYTES)).cast("I")[LIVE:]
+_NO_RATES = _NO_NUMBERS[RATES - LIVE :]
 
 NOWHERE = -1
 """In place of an entry: the source is not in the table."""
 
 
 class Table:
-    """The sources of one process."""
+    """The sources of one process; an entry is known by its place in `numbers`."""
 
     def __init__(self, sources: int) -> None:
         """Make a table for a number of sources; the kernel only allocates the memory that is written."""
         self.sets = max(int(sources * _SPARE) // WAYS, 1)
-        slots = self.sets * WAYS
-        sizes = [_HEADER_BYTES, 8 * COLUMNS * slots, 4 * slots, 4 * slots, KEY_BYTES * slots, self.sets]
-        self._memory = mmap.mmap(-1, sum(sizes))
-        whole = memoryview(self._memory)
-        parts = []
-        first = 0
-        for size in sizes:
-            parts.append(whole[first : first + size])
-            first += size
-        header, rates, live, touched, _, self._fill = parts
-        self._header = header.cast("Q")
-        self.rates = rates.cast("Q")
-        """The rates of all entries, `COLUMNS` for each."""
-        self.live = live.cast("I")
-        """The connections at once of each entry."""
-        self._touched = touched.cast("I")
-        self._keys = sum(sizes[:4])
+        self.room = self.sets * WAYS
+        """The most entries."""
+        self._first_tag = self.room * _ENTRY_BYTES
+        end = self._first_tag + self.room
+        self.memory = mmap.mmap(-1, end + _HEADER_BYTES)
+        whole = memoryview(self.memory)
+        self.numbers = whole[: self._first_tag].cast("I")
+        """The numbers of all entries, with their keys between them."""
+        self.times = whole[: self._first_tag].cast("f")
+        """
+        The same memory as floats, which cost less than integers: they are exact to a second for half a year after the
+        start of Linux.
+        """
+        self._header = whole[-_HEADER_BYTES:].cast("Q")
 
     @property
     def size(self) -> int:
         """The number of entries."""
         return self._header[_SIZE]
-
-    @property
-    def room(self) -> int:
-        """The most entries."""
-        return self.sets * WAYS
 
     @property
     def evictions(self) -> int:
@@ -88,77 +109,90 @@ class Table:
         """How often a source was not counted, because its set had only sources with connections."""
         return self._header[_OVERFLOWS]
 
-    def set_of(self, key: bytes) -> int:
-        """Return the set of a key; it is the same in all tables of this size."""
-        return hash(key) % self.sets
+    def find(self, key: bytes) -> int:
+        """Return the place of a key, or `NOWHERE`."""
+        memory, way = self.memory, hash(key) % self.room
+        start = way * _ENTRY_BYTES
+        if memory[start : start + KEY_BYTES] == key:
+            return way * ENTRY
+        tags, tag, first = self._tags(way), _tag(key), way - way % WAYS
+        found = tags.find(tag)
+        while found >= 0:
+            start = (first + found) * _ENTRY_BYTES
+            if memory[start : start + KEY_BYTES] == key:
+                return (first + found) * ENTRY
+            found = tags.find(tag, found + 1)
+        return NOWHERE
 
-    def find(self, key: bytes, set: int) -> int:
-        """Return the entry of a key, or `NOWHERE`."""
-        first = self._keys + set * _SET_BYTES
-        keys = self._memory[first : first + _SET_BYTES]
-        place = keys.find(key)
-        while place % KEY_BYTES:  # also for -1: parts of two keys look like this one
+    def enter(self, key: bytes, now: float) -> int:
+        """Return the place of a key, which may be new, and note the time; `NOWHERE` if there is no place."""
+        place = self.find(key)
+        if place < 0:
+            place = self._add(key)
             if place < 0:
                 return NOWHERE
-            place = keys.find(key, place + 1)
-        return set * WAYS + place // KEY_BYTES
+        self.times[place + TOUCHED] = now
+        return place
 
-    def enter(self, key: bytes, set: int, now: float) -> int:
-        """Return the entry of a key, which may be new, and note the time; `NOWHERE` if there is no place."""
-        first = self._keys + set * _SET_BYTES
-        place = self._memory[first : first + _SET_BYTES].find(key)
-        # Usually not -1, nor parts of two keys.
-        slot = self.find(key, set) if place < 0 or place % KEY_BYTES else set * WAYS + place // KEY_BYTES
-        if slot < 0:
-            slot = self._place(set)
-            if slot < 0:
-                self._header[_OVERFLOWS] += 1
-                return NOWHERE
-            self._write_key(slot, _NO_KEY)  # until the numbers are those of the new one
-            self.rates[slot * COLUMNS : (slot + 1) * COLUMNS] = _NO_RATES
-            self._write_key(slot, key)
-        self._touched[slot] = int(now * _TICKS_PER_SECOND) & _TICKS
-        return slot
+    def _tags(self, way: int) -> bytes:
+        """Return the tags of the set that has this way; 0 is that of a free one."""
+        first = self._first_tag + way - way % WAYS
+        return self.memory[first : first + WAYS]
 
-    def _write_key(self, slot: int, key: bytes) -> None:
-        first = self._keys + slot * KEY_BYTES
-        self._memory[first : first + KEY_BYTES] = key
+    def _add(self, key: bytes) -> int:
+        """Return the place of a new key, or `NOWHERE`."""
+        way = self._way_for(hash(key) % self.room)
+        if way < 0:
+            self._header[_OVERFLOWS] += 1
+            return NOWHERE
+        memory, place, start, tag = self.memory, way * ENTRY, way * _ENTRY_BYTES, self._first_tag + way
+        memory[tag] = 0  # until the numbers are those of the new one
+        memory[start : start + KEY_BYTES] = _NO_KEY
+        self.numbers[place + LIVE : place + ENTRY] = _NO_NUMBERS
+        memory[start : start + KEY_BYTES] = key
+        memory[tag] = _tag(key)
+        return place
 
-    def _place(self, set: int) -> int:
-        """Return the place for a new entry in a set."""
-        fill, first = self._fill[set], set * WAYS
-        if fill < WAYS:
-            self._fill[set] = fill + 1
+    def _way_for(self, way: int) -> int:
+        """Return this way for a new entry, or else another one of its set, or `NOWHERE`."""
+        tags, first = self._tags(way), way - way % WAYS
+        free = way - first if not tags[way - first] else tags.find(0)
+        if free >= 0:
             self._header[_SIZE] += 1
-            return first + fill
-        idle = [slot for slot in range(first, first + WAYS) if not self.live[slot]]
+            return first + free
+        idle = [one for one in range(first, first + WAYS) if not self.numbers[one * ENTRY + LIVE]]
         if not idle:
             return NOWHERE
         self._header[_EVICTIONS] += 1
-        return min(idle, key=self._touched.__getitem__)
-
-    def count(self, slot: int, column: int, time: float) -> None:
-        """Count an event of an entry's rate; `time` is in windows of that rate."""
-        place = slot * COLUMNS + column
-        self.rates[place] = counted(self.rates[place], time)
+        return min(idle, key=lambda one: self.times[one * ENTRY + TOUCHED])
 
     def forget(self, key: bytes) -> None:
         """Forget the rates of a key; its connections stay."""
-        slot = self.find(key, self.set_of(key))
-        if slot >= 0:
-            self.rates[slot * COLUMNS : (slot + 1) * COLUMNS] = _NO_RATES
+        place = self.find(key)
+        if place >= 0:
+            self.numbers[place + RATES : place + ENTRY] = _NO_RATES
 
     def give_back(self) -> None:
         """Forget the connections of a process that has ended; the rates stay."""
-        self.live[:] = memoryview(bytes(4 * len(self.live))).cast("I")
+        for entry in self.entries():
+            if entry is not None:
+                self.numbers[entry[1] + LIVE] = 0
 
     def entries(self) -> Iterator[tuple[bytes, int] | None]:
         """Yield the key and the place of each entry, and None after each set, which may take a few microseconds."""
-        for set in range(self.sets):
-            fill = self._fill[set]
-            if fill:
-                first = self._keys + set * _SET_BYTES
-                keys = self._memory[first : first + fill * KEY_BYTES]
-                for way in range(fill):
-                    yield keys[way * KEY_BYTES : (way + 1) * KEY_BYTES], set * WAYS + way
+        for first in range(0, self.room, WAYS):
+            tags = self._tags(first)
+            if tags != _NO_TAGS:
+                for way, tag in enumerate(tags, first):
+                    if tag:
+                        start = way * _ENTRY_BYTES
+                        yield self.memory[start : start + KEY_BYTES], way * ENTRY
             yield None
+
+
+_NO_TAGS = bytes(WAYS)
+
+
+def _tag(key: bytes) -> int:
+    """Return the tag of a key: not the bits of its hash that say in which set it is."""
+    return hash(key) >> 32 & 0xFF or 1

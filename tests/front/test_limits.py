@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailproxy import config
 from mailproxy.config import FrontendLimits, Limits
 from mailproxy.config.rate import Rate
 from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.proxyprotocol import Header, InetAddress, encode
-from mailproxy.sources.plan import plan_of
-from mailproxy.sources.sources import SourceCounts, Sources
-from mailproxy.sources.table import Table
+from mailproxy.sources.plan import Column, plan_of
+from mailproxy.sources.sources import SourceCounts, Sources, connections_of, rate_of
+from mailproxy.sources.table import TOUCHED, Table
 from tests.session.bench import START, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
+
+
+@define
+class Clock:
+    """A clock that the test turns."""
+
+    now: float = START
+
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -44,12 +53,13 @@ class Limited:
         self.sources = Sources(self.tables, self.tables[0])
         self.bench: Bench = make(source_gate=self.gate(self.sources), **bench)
 
+    @property
     def now(self) -> float:
         return self.bench.poller.look_at_clock()
 
     def gate(self, sources: Sources, frontend: str = "front") -> SourceGate:
         (which,) = (one for one in self.settings.frontends if one.name == frontend)
-        gate = make_gate(self.settings, which, sources, self.now)
+        gate = make_gate(self.settings, which, sources, self)
         assert gate is not None
         return gate
 
@@ -87,7 +97,8 @@ class Limited:
     @property
     def live(self) -> int:
         """The connections at once of all sources, counted by this process."""
-        return sum(self.tables[0].live)
+        table = self.tables[0]
+        return sum(connections_of([(table, entry[1])]) for entry in table.entries() if entry is not None)
 
 
 Make = Callable[..., Limited]
@@ -253,17 +264,24 @@ def test_refused_logins_are_counted_for_rules(limited: Make) -> None:
     bench.session.logins_refused(1)
     plan = plan_of(front.settings)
     assert plan is not None
-    known = SourceCounts(front.sources, plan, front.now)
+    known = SourceCounts(front.sources, plan, lambda: front.now)
     measure = config.measure.Measure("auth-failures", 600.0)
     assert known.count(measure)(bytes([127, 0, 0, 2])) == 1.0
     assert known.count(measure)(bytes([127, 0, 0, 3])) == 0.0
     assert known.count(evolve(measure, counted="source-connections", seconds=0.0))(bytes([127, 0, 0, 2])) == 1.0
 
 
+def test_refused_logins_of_an_exempt_client_are_not_counted(limited: Make) -> None:
+    front = limited(sources=1000, exempt=(ip_network(f"{ONE}/32"),))
+    assert front.come() is not None
+    front.bench.session.logins_refused(1)
+    assert front.sources.size == 0
+
+
 def test_nothing_is_counted_unless_it_is_wanted() -> None:
     settings = settings_with(Limits(), FrontendLimits())
     table = Table(1000)
-    assert make_gate(settings, settings.frontends[0], Sources((table,), table), partial(float, START)) is None
+    assert make_gate(settings, settings.frontends[0], Sources((table,), table), Clock()) is None
 
 
 def test_session_that_was_let_in_before_a_table_was_there_leaves_quietly(make: MakeBench) -> None:
@@ -276,10 +294,68 @@ def test_session_that_was_let_in_before_a_table_was_there_leaves_quietly(make: M
 
 def test_rejected_client_is_not_counted_as_another_one() -> None:
     settings, table = settings_with(Limits(source_connections=1), FrontendLimits()), Table(1000)
-    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), lambda: 1000.0)
+    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), Clock())
     assert gate is not None
     source = ip_address(ONE).packed
     assert gate.judge(source) is None
     assert len(gate.take()) == 1
     assert gate.judge(source) is not None
     assert gate.take() == ()
+
+
+SOURCES = st.sampled_from([*(bytes([192, 0, 2, number]) for number in range(3)), ip_address("2001:db8::1").packed])
+STEPS = st.sampled_from([0.0, 1.0, 20.0, 61.0, 1024 * 60.0 + 61.0])
+
+
+@given(st.lists(st.tuples(SOURCES, STEPS, st.sampled_from(["", "leave", "fail"])), max_size=60), st.booleans())
+def test_table_of_another_process_without_sources_changes_nothing(
+    clients: list[tuple[bytes, float, str]], is_twice: bool
+) -> None:
+    """What a table alone is counted and judged by, without a call, is what several tables are."""
+    limits = Limits(
+        source_connections=4, source_rate=Rate(8, 60.0), source_handshake_failures=Rate(2, 30.0), source_prefix_v6=60
+    )
+    settings = settings_with(limits, FrontendLimits(source_connections=3) if is_twice else FrontendLimits())
+    tables, clock = [Table(1000) for _ in range(3)], Clock(1020 * 60.0)
+    alone, together = (
+        make_gate(settings, settings.frontends[0], Sources(several, several[0]), clock)
+        for several in (tables[:1], tables[1:])
+    )
+    assert alone is not None
+    assert together is not None
+    for source, seconds, then in clients:
+        clock.now += seconds
+        assert alone.judge(source) == together.judge(source)
+        for gate in (alone, together):
+            places = gate.take()
+            if then == "fail":
+                gate.count(places, "handshake-failures")
+            if then and places:
+                gate.leave(places)
+        assert content(tables[0], clock.now) == content(tables[1], clock.now)
+
+
+def content(table: Table, now: float) -> dict[bytes, list[float]]:
+    """Return what a table says of each key."""
+    columns = [Column(0, "source-rate", 60.0), Column(1, "handshake-failures", 30.0)]
+    found = {}
+    for entry in table.entries():
+        if entry is not None:
+            key, place = entry
+            at = [(table, place)]
+            found[key] = [connections_of(at), table.times[place + TOUCHED], *(rate_of(at, one, now) for one in columns)]
+    return found
+
+
+def test_source_without_place_is_let_in_and_not_counted() -> None:
+    settings, table, clock = settings_with(Limits(source_connections=1), FrontendLimits()), Table(1), Clock()
+    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), clock)
+    assert gate is not None
+    for number in range(table.room):
+        assert gate.judge(bytes([192, 0, 2, number])) is None
+    before = content(table, clock.now)
+    for _ in range(2):
+        assert gate.judge(bytes([192, 0, 3, 1])) is None
+        assert gate.take() == ()
+    assert content(table, clock.now) == before
+    assert table.overflows == 2

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from mailproxy.config.rate import Rate
 from mailproxy.counting.page import new_numbers
 from mailproxy.front.capacity import Capacity
-from mailproxy.front.pace import Pace
+from mailproxy.front.pace import NUMBERS, Pace
 from mailproxy.transport.poller import Poller
 from tests.session.conftest import MakeBench
 from tests.transport.listener import FakeListener
@@ -45,7 +45,7 @@ class Flood:
     def __init__(self, rate: Rate, processes: int = 1) -> None:
         self.clock = Clock()
         self.clock.advance(1000.0)
-        pages = [new_numbers(1) for _ in range(processes)]
+        pages = [new_numbers(NUMBERS) for _ in range(processes)]
         self.processes = [Process(self.clock, rate, pages, number) for number in range(processes)]
 
     def accept(self) -> None:

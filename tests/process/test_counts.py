@@ -17,6 +17,7 @@ from mailproxy.front.vitals import CPU, DESCRIPTORS, STARTED
 from mailproxy.process.counts import MainCounts, PageCounts, WorkerCounts
 from mailproxy.session.numbers import CONNECTIONS
 from mailproxy.sources.table import Table
+from mailproxy.transport.poller import Poller
 from tests.balance.builders import Client
 from tests.config.builders import read
 
@@ -178,7 +179,7 @@ def gates(main: MainCounts, **limits: Any) -> list[SourceGate]:
     made = []
     for number in range(2):
         worker = WorkerCounts(main.pages, number, Clock(), main.tables)
-        gate = make_gate(settings, settings.frontends[0], worker.sources(settings.limits.size), lambda: 100.0)
+        gate = make_gate(settings, settings.frontends[0], worker.sources(settings.limits.size), Poller(lambda: 100.0))
         assert gate is not None
         made.append(gate)
     return made

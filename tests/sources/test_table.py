@@ -8,8 +8,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mailproxy.sources.key import EVERYWHERE, KEY_BYTES, key_maker
-from mailproxy.sources.table import COLUMNS, NOWHERE, WAYS, Table
+from mailproxy.sources.key import EVERYWHERE, key_maker
+from mailproxy.sources.plan import Column
+from mailproxy.sources.sources import rate_of
+from mailproxy.sources.table import COLUMNS, LIVE, NOWHERE, WAYS, Table
+from mailproxy.sources.window import count
 from tests.examples import examples
 
 MAKE = key_maker(EVERYWHERE, 32, 64)
@@ -26,17 +29,31 @@ def one_set() -> Table:
 
 
 def enter(table: Table, number: int, now: float = 0.0) -> int:
-    return table.enter(key(number), table.set_of(key(number)), now)
+    return table.enter(key(number), now)
 
 
 def find(table: Table, number: int) -> int:
-    return table.find(key(number), table.set_of(key(number)))
+    return table.find(key(number))
+
+
+COLUMN = [Column(number, "source-rate", 1.0) for number in range(COLUMNS)]
+NOW = 5.0
+
+
+def count_in(table: Table, place: int, column: int) -> None:
+    """Count an event of an entry's rate."""
+    count(table.numbers, place + COLUMN[column].place, NOW)
+
+
+def rates(table: Table, place: int) -> list[float]:
+    """Return all rates of an entry."""
+    return [rate_of([(table, place)], column, NOW) for column in COLUMN]
 
 
 def test_source_keeps_its_entry() -> None:
     table = Table(1000)
-    slot = enter(table, 7)
-    assert enter(table, 7, 1.0) == find(table, 7) == slot
+    place = enter(table, 7)
+    assert enter(table, 7, 1.0) == find(table, 7) == place
     assert table.size == 1
 
 
@@ -48,7 +65,7 @@ def test_oldest_without_connections_leaves_first() -> None:
     table = one_set()
     for number in range(WAYS):
         enter(table, number, now=float(number))
-    table.live[find(table, 0)] = 1
+    table.numbers[find(table, 0) + LIVE] = 1
     enter(table, 1, now=100.0)
     enter(table, 1000, now=101.0)
     assert [number for number in range(WAYS) if find(table, number) == NOWHERE] == [2]
@@ -58,59 +75,62 @@ def test_oldest_without_connections_leaves_first() -> None:
 def test_entry_of_another_source_begins_without_rates() -> None:
     table = one_set()
     for number in range(WAYS):
-        slot = enter(table, number, now=float(number))
-        table.count(slot, 3, 5.0)
-    slot = enter(table, 1000, now=100.0)
-    assert table.rates[slot * COLUMNS : (slot + 1) * COLUMNS].tolist() == [0] * COLUMNS
+        place = enter(table, number, now=float(number))
+        count_in(table, place, 3)
+    place = enter(table, 1000, now=100.0)
+    assert rates(table, place) == [0.0] * COLUMNS
 
 
 def test_source_without_place_among_live_ones_is_not_counted() -> None:
     table = one_set()
     for number in range(WAYS):
-        table.live[enter(table, number)] = 1
+        table.numbers[enter(table, number) + LIVE] = 1
     assert enter(table, 1000) == NOWHERE
     assert table.overflows == 1
 
 
 def test_connections_of_a_dead_process_are_given_back_and_rates_stay() -> None:
     table = Table(1000)
-    slot = enter(table, 7)
-    table.live[slot] = 3
-    table.count(slot, 0, 5.0)
+    place = enter(table, 7)
+    table.numbers[place + LIVE] = 3
+    count_in(table, place, 0)
     table.give_back()
-    assert table.live[slot] == 0
-    assert table.rates[slot * COLUMNS]
+    assert table.numbers[place + LIVE] == 0
+    assert rates(table, place)[0] == 1.0
 
 
 def test_rates_are_forgotten_and_connections_stay() -> None:
     table = Table(1000)
-    slot, other = enter(table, 7), enter(table, 8)
-    table.live[slot] = 3
-    for counted in (slot, other):
-        table.count(counted, 0, 5.0)
-        table.count(counted, COLUMNS - 1, 5.0)
+    place, other = enter(table, 7), enter(table, 8)
+    table.numbers[place + LIVE] = 3
+    for counted in (place, other):
+        count_in(table, counted, 0)
+        count_in(table, counted, COLUMNS - 1)
     table.forget(key(7))
     table.forget(key(9))  # it has no entry
-    assert table.rates[slot * COLUMNS : (slot + 1) * COLUMNS].tolist() == [0] * COLUMNS
-    assert table.live[slot] == 3
-    assert table.rates[other * COLUMNS]
+    assert rates(table, place) == [0.0] * COLUMNS
+    assert table.numbers[place + LIVE] == 3
+    assert rates(table, other) == [1.0, *[0.0] * (COLUMNS - 2), 1.0]
 
 
-def test_parts_of_two_keys_are_no_key() -> None:
-    """A key whose bytes are the end of one key and the beginning of the next one is not there."""
+def test_keys_that_share_a_tag_and_a_place_are_apart() -> None:
     table = one_set()
-    ones, twos = bytes([1]) * KEY_BYTES, bytes([2]) * KEY_BYTES
-    for made in (ones, twos):
-        table.enter(made, 0, 0.0)
-    parts = ones[:5] + twos[5:]
-    assert table.find(parts, 0) == NOWHERE
-    assert table.enter(parts, 0, 0.0) == table.enter(parts, 0, 1.0) == table.find(parts, 0) == 2
+    sharing: dict[tuple[int, int], list[int]] = {}
+    for number in range(100_000):
+        digest = hash(key(number))
+        sharing.setdefault((digest % WAYS, digest >> 32 & 0xFF), []).append(number)
+    *alike, other = max(sharing.values(), key=len)[: WAYS + 1]
+    assert len(alike) > 1
+    places = [enter(table, number) for number in alike]
+    assert len(set(places)) == len(places)
+    assert [find(table, number) for number in alike] == places
+    assert find(table, other) == NOWHERE
 
 
 def test_every_entry_is_listed() -> None:
     table = Table(1000)
-    slots = {key(number): enter(table, number) for number in range(500)}
-    assert dict(entry for entry in table.entries() if entry is not None) == slots
+    places = {key(number): enter(table, number) for number in range(500)}
+    assert dict(entry for entry in table.entries() if entry is not None) == places
 
 
 def test_so_many_sources_find_a_place() -> None:
@@ -130,32 +150,32 @@ class AgainstModel(RuleBasedStateMachine):
         self.live: Counter[int] = Counter()
         self.seen: dict[int, float] = {}
         self.rates: Counter[int] = Counter()
-        self.slots: dict[int, int] = {}
+        self.places: dict[int, int] = {}
 
     @rule(number=st.integers(0, 2 * WAYS), step=st.integers(1, 10))
     def come(self, number: int, step: int) -> None:
         self.now += step
-        slot = enter(self.table, number, self.now)
+        place = enter(self.table, number, self.now)
         if number not in self.seen and len(self.seen) == WAYS:
             idle = [one for one in self.seen if not self.live[one]]
             if not idle:
-                assert slot == NOWHERE
+                assert place == NOWHERE
                 return
             oldest = min(idle, key=lambda one: self.seen[one])
-            del self.seen[oldest], self.rates[oldest], self.slots[oldest]
+            del self.seen[oldest], self.rates[oldest], self.places[oldest]
         self.seen[number] = self.now
-        self.slots[number] = slot
+        self.places[number] = place
         self.live[number] += 1
         self.rates[number] += 1
-        self.table.live[slot] += 1
-        self.table.count(slot, 0, 1.0)
+        self.table.numbers[place + LIVE] += 1
+        count_in(self.table, place, 0)
 
     @precondition(lambda self: self.live.total())
     @rule(data=st.data())
     def go(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.live.elements())))
         self.live[number] -= 1
-        self.table.live[self.slots[number]] -= 1
+        self.table.numbers[self.places[number] + LIVE] -= 1
 
     @rule()
     def die(self) -> None:
@@ -166,11 +186,11 @@ class AgainstModel(RuleBasedStateMachine):
     def table_says_the_same(self) -> None:
         assert self.table.size == len(self.seen)
         for number in range(2 * WAYS + 1):
-            slot = find(self.table, number)
-            assert (slot == NOWHERE) == (number not in self.seen)
-            if slot != NOWHERE:
-                assert self.table.live[slot] == self.live[number]
-                assert self.table.rates[slot * COLUMNS] & 0xFFFFF == self.rates[number]
+            place = find(self.table, number)
+            assert (place == NOWHERE) == (number not in self.seen)
+            if place != NOWHERE:
+                assert self.table.numbers[place + LIVE] == self.live[number]
+                assert rates(self.table, place)[0] == self.rates[number]
 
 
 TestAgainstModel = AgainstModel.TestCase
