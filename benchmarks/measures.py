@@ -128,6 +128,9 @@ class IdleMemory:
 
     def take(self, front: Front) -> Sample:
         """Let clients connect, and see what the front keeps for them."""
+        with front.clients("idle", self.leg, 1, 0):
+            # A front may listen before it has read all of its program: it has once it serves a client.
+            time.sleep(_SETTLE_SECONDS)
         before = usage.memory(front.pid)
         with front.clients("idle", self.leg, self.connections, 0):
             time.sleep(_SETTLE_SECONDS)
