@@ -126,12 +126,31 @@ class Table:
 
     def enter(self, key: bytes, now: float) -> int:
         """Return the place of a key, which may be new, and note the time; `NOWHERE` if there is no place."""
-        place = self.find(key)
-        if place < 0:
-            place = self._add(key)
-            if place < 0:
-                return NOWHERE
+        # As `find`, and for a new key in a free way without a call: there may be many of them.
+        memory, digest = self.memory, hash(key)
+        way, tag = digest % self.room, digest >> 32 & 0xFF or 1
+        first = way - way % WAYS
+        first_tag = self._first_tag + first
+        tags = memory[first_tag : first_tag + WAYS]
+        found = tags.find(tag)
+        while found >= 0:
+            start = (first + found) * _ENTRY_BYTES
+            if memory[start : start + KEY_BYTES] == key:
+                place = (first + found) * ENTRY
+                self.times[place + TOUCHED] = now
+                return place
+            found = tags.find(tag, found + 1)
+        if tags[way - first]:
+            way = first + tags.find(0)
+            if way < first:
+                way = self._clear_oldest(first)
+                if way < 0:
+                    return NOWHERE
+        start, place = way * _ENTRY_BYTES, way * ENTRY
+        memory[start : start + KEY_BYTES] = key
+        memory[self._first_tag + way] = tag
         self.times[place + TOUCHED] = now
+        self._header[_SIZE] += 1
         return place
 
     def _tags(self, way: int) -> bytes:
@@ -139,32 +158,20 @@ class Table:
         first = self._first_tag + way - way % WAYS
         return self.memory[first : first + WAYS]
 
-    def _add(self, key: bytes) -> int:
-        """Return the place of a new key, or `NOWHERE`."""
-        way = self._way_for(hash(key) % self.room)
-        if way < 0:
+    def _clear_oldest(self, first: int) -> int:
+        """Clear the oldest entry without connections of a set, and return its way; `NOWHERE` if there is none."""
+        idle = [way for way in range(first, first + WAYS) if not self.numbers[way * ENTRY + LIVE]]
+        if not idle:
             self._header[_OVERFLOWS] += 1
             return NOWHERE
-        memory, place, start, tag = self.memory, way * ENTRY, way * _ENTRY_BYTES, self._first_tag + way
-        memory[tag] = 0  # until the numbers are those of the new one
-        memory[start : start + KEY_BYTES] = _NO_KEY
+        way = min(idle, key=lambda way: self.times[way * ENTRY + TOUCHED])
+        start, place = way * _ENTRY_BYTES, way * ENTRY
+        self.memory[self._first_tag + way] = 0
+        self.memory[start : start + KEY_BYTES] = _NO_KEY
         self.numbers[place + LIVE : place + ENTRY] = _NO_NUMBERS
-        memory[start : start + KEY_BYTES] = key
-        memory[tag] = _tag(key)
-        return place
-
-    def _way_for(self, way: int) -> int:
-        """Return this way for a new entry, or else another one of its set, or `NOWHERE`."""
-        tags, first = self._tags(way), way - way % WAYS
-        free = way - first if not tags[way - first] else tags.find(0)
-        if free >= 0:
-            self._header[_SIZE] += 1
-            return first + free
-        idle = [one for one in range(first, first + WAYS) if not self.numbers[one * ENTRY + LIVE]]
-        if not idle:
-            return NOWHERE
         self._header[_EVICTIONS] += 1
-        return min(idle, key=lambda one: self.times[one * ENTRY + TOUCHED])
+        self._header[_SIZE] -= 1
+        return way
 
     def forget(self, key: bytes) -> None:
         """Forget the rates of a key; its connections stay."""

@@ -59,6 +59,8 @@ class Window:
 
     def moved(self, current: int, previous: int) -> tuple[int, int]:
         """Return both numbers of a rate as they are in this window, before another event."""
+        if current == 0:  # as of each new source, and so without a call
+            return self.low, self.high
         passed = (self._number - _number(current, previous)) % WINDOWS
         if passed == 0:
             return current, previous
