@@ -54,7 +54,8 @@ class SourceLimits:
         metadata=about(
             NETWORK,
             "Clients from here are not counted, and have none of the `source-` limits: monitoring, webmail, relays. "
-            "Those in `[limits]` are never refused for a ban, either.",
+            "At a frontend, they have none of those in `[limits]` either. Those in `[limits]` are never refused for a "
+            "ban.",
             values="list of networks",
             is_list=True,
         ),

@@ -46,7 +46,7 @@ def _top(
 ) -> Iterator[SourceStatus | None]:
     limit, network = given.get("limit", USUAL_LIMIT), given.get("client")
     field = _FIELDS[given.get("by", BY[0])]
-    beginnings = heads(scope, *plan.prefixes[0])
+    beginnings = heads(scope, *plan.prefix)
     top: list[tuple[float, bytes, SourceStatus]] = []
     for number, table in enumerate(found.tables):
         for listed in table.entries():

@@ -15,7 +15,7 @@ from mailproxy.config.rate import Rate
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session.gate import Rejection
 from mailproxy.sources.key import EVERYWHERE, heads, key_maker, scope_of
-from mailproxy.sources.plan import Column, Plan, frontend_plan, plan_of
+from mailproxy.sources.plan import Column, Lengths, Plan, frontend_plan, plan_of
 from mailproxy.sources.sources import Sources, connections_of, most_of, rate_of
 from mailproxy.sources.table import ENTRY, LIVE, NOWHERE, NUMBER_BYTES, RATES, TOUCHED, read, write
 from mailproxy.sources.window import MAX_COUNT, Window, count
@@ -100,7 +100,7 @@ class Limited(SourceGate):
         self,
         sources: Sources,
         plan: Plan,
-        prefix: tuple[int, int],
+        prefix: Lengths,
         clock: Clock,
         scope: bytes = EVERYWHERE,
         limits: SourceLimits | None = None,
@@ -108,6 +108,8 @@ class Limited(SourceGate):
     ) -> None:
         """`limits` are those of a table of the configuration; `where` ends their words."""
         assert sources.own is not None
+        self.sizes = frozenset(size for size, bits in zip((4, 16), prefix, strict=True) if bits is not None)
+        """The sizes of the addresses that are counted."""
         self.table = sources.own
         """The table that this process writes."""
         self._others = sources.others
@@ -121,7 +123,7 @@ class Limited(SourceGate):
         self._rates = tuple(_rate_limits(limits, plan, where))
         # For `judge`, which runs for each client and so has no call in the usual case.
         self._memory, self._numbers, self._room = self.table.memory, self.table.numbers, self.table.room
-        self._head4, _ = heads(scope, *prefix)
+        self._head4, _ = heads(scope, prefix[0] or 0, 0)
         self._plain_size = 4 if prefix[0] == 32 else -1
         self._new = plan.of_kind("source-rate")
         self._window = Window(self._new[0].seconds, self._new[0].shift)
@@ -214,6 +216,9 @@ class _Several(SourceGate):
         places: tuple[int, ...] = ()
         # Counted in each scope, also when the first one rejects it.
         for limited in self._limited:
+            if len(source) not in limited.sizes:
+                places += _NO_PLACE
+                continue
             found = limited.judge(source, 0)
             rejection = rejection or found
             places += limited.let_in or _NO_PLACE
@@ -251,9 +256,8 @@ def _everywhere(settings: config.Config, sources: Sources, clock: Clock) -> Iter
     plan = plan_of(settings)
     if plan is None:
         return
-    first, *more = plan.prefixes
-    yield Limited(sources, plan, first, clock, limits=settings.limits)
-    for prefix in more:
+    yield Limited(sources, plan, plan.prefix, clock, limits=settings.limits)
+    for prefix in plan.more:
         yield Limited(sources, plan, prefix, clock)
 
 

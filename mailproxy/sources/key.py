@@ -30,8 +30,13 @@ def scope_of(frontend: str) -> bytes:
     return (crc32(frontend.encode()) or 1).to_bytes(_SCOPE_BYTES)
 
 
-def key_maker(scope: bytes, bits4: int, bits6: int) -> MakeKey:
-    """Return the function that makes the keys of one scope, for prefixes of these lengths."""
+def key_maker(scope: bytes, bits4: int | None, bits6: int | None) -> MakeKey:
+    """
+    Return the function that makes the keys of one scope, for prefixes of these lengths.
+
+    A family without one has one key for all its addresses.
+    """
+    bits4, bits6 = bits4 or 0, bits6 or 0
     head4, head6 = heads(scope, bits4, bits6)
     rest4, rest6 = 32 - bits4, 128 - bits6
     # For the usual prefixes, of whole bytes, without a call.

@@ -8,7 +8,9 @@ configuration alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import TypeAlias
 
 from attrs import field, frozen
 
@@ -48,12 +50,18 @@ class Column:
         return now / self.seconds + self.shift
 
 
+Lengths: TypeAlias = tuple[int | None, int | None]
+"""The lengths of prefixes, for IPv4 and IPv6; clients of a family without one are not counted by them."""
+
+
 @frozen
 class Plan:
     """What is counted in one scope."""
 
-    prefixes: tuple[tuple[int, int], ...]
-    """The lengths of prefixes, for IPv4 and IPv6; the first are those of all limits."""
+    prefix: tuple[int, int]
+    """The lengths of the prefixes of all limits, for IPv4 and IPv6."""
+    more: tuple[Lengths, ...]
+    """Further lengths, each once."""
     columns: tuple[Column, ...]
 
     def of_kind(self, kind: Counted) -> tuple[Column, ...]:
@@ -70,15 +78,22 @@ def plan_of(settings: Config) -> Plan | None:
     limits, measures = settings.limits, settings.measures
     if not (limits.has_source_limits or limits.sources is not None or measures):
         return None
-    prefixes = {limits.prefix: None} | {bits_of(measure, limits.prefix): None for measure in measures}
+    more = _others([bits_of(measure, limits.prefix) for measure in measures], limits.prefix)
     # In order, so that they stay in place when the order of rules changes.
-    return Plan(tuple(prefixes), _columns([*limits.seconds.items(), *sorted(settings.rule_rates)]))
+    return Plan(limits.prefix, more, _columns([*limits.seconds.items(), *sorted(settings.rule_rates)]))
+
+
+def _others(wanted: Sequence[tuple[int, int]], prefix: tuple[int, int]) -> tuple[Lengths, ...]:
+    """Return each other length once, for its family alone: two prefixes with it would count a client twice."""
+    four = dict.fromkeys(bits4 for bits4, _ in wanted if bits4 != prefix[0])
+    six = dict.fromkeys(bits6 for _, bits6 in wanted if bits6 != prefix[1])
+    return tuple(zip_longest(four, six))
 
 
 def frontend_plan(settings: Config, frontend: Frontend) -> Plan | None:
     """Return what is counted for a frontend alone; None if its sources have no limits there."""
     limits = frontend.limits
-    return Plan((settings.limits.prefix,), _columns(limits.seconds.items())) if limits.has_source_limits else None
+    return Plan(settings.limits.prefix, (), _columns(limits.seconds.items())) if limits.has_source_limits else None
 
 
 def keys_with(settings: Config, address: bytes, bits: int) -> tuple[bytes, ...]:
@@ -88,8 +103,8 @@ def keys_with(settings: Config, address: bytes, bits: int) -> tuple[bytes, ...]:
         key_maker(scope, *prefix)(address)
         for scope, plan in ((EVERYWHERE, plan_of(settings)), *here)
         if plan is not None
-        for prefix in plan.prefixes
-        if prefix[len(address) == 16] <= bits
+        for prefix in (plan.prefix, *plan.more)
+        if (length := prefix[len(address) == 16]) is not None and length <= bits
     )
 
 

@@ -99,7 +99,7 @@ class SourceCounts:
     def count(self, measure: Measure) -> Callable[[bytes], float]:
         """Return the function that returns the number of `measure` for an address, for all frontends together."""
         find, now = self.sources.find, self.now
-        key = key_maker(EVERYWHERE, *bits_of(measure, self.plan.prefixes[0]))
+        key = key_maker(EVERYWHERE, *bits_of(measure, self.plan.prefix))
         if measure.counted == "source-connections":
             return lambda address: float(connections_of(find(key(address))))
         column = self.plan.find(measure.counted, measure.seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -20,6 +20,7 @@ from mailproxy.proxyprotocol import Header, InetAddress, encode
 from mailproxy.sources.plan import Column, plan_of
 from mailproxy.sources.sources import SourceCounts, Sources, connections_of, rate_of
 from mailproxy.sources.table import TOUCHED, Table
+from tests.config.builders import read
 from tests.session.bench import START, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -359,3 +360,22 @@ def test_source_without_place_is_let_in_and_not_counted() -> None:
         assert gate.take() == ()
     assert content(table, clock.now) == before
     assert table.overflows == 2
+
+
+@pytest.mark.parametrize("per", [["/24"], ["/56"], ["/24", "/16"], ["/24", "/56"]])
+@pytest.mark.parametrize("client", ["192.0.2.1", "2001:db8::1"])
+def test_client_is_counted_once_whatever_rules_count_by(per: Sequence[str], client: str) -> None:
+    rules = [{"label": "x", "if": {"source-rate": {"over": "1000/1h", "per": one}}} for one in per]
+    settings, table = read(limits={"source-connections": 4}, frontend__imaps__rule=rules), Table(1000)
+    sources = Sources((table,), table)
+    gate = make_gate(settings, settings.frontends[0], sources, Clock())
+    assert gate is not None
+    source = ip_address(client).packed
+    for _ in range(4):
+        assert gate.judge(source) is None
+    assert gate.judge(source) is not None
+    plan = plan_of(settings)
+    assert plan is not None
+    known = SourceCounts(sources, plan, lambda: START)
+    for measure in settings.measures:
+        assert known.count(measure)(source) == 5.0
