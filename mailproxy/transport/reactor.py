@@ -8,7 +8,7 @@ mailproxy`` chooses it.
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -16,11 +16,14 @@ from twisted.internet.main import installReactor
 
 from mailproxy.transport.poller import READ, Poller
 
+# epoll takes milliseconds in 31 bits.
+_LONGEST_SECONDS = 86_400.0
+
 
 class PollerReactor(EPollReactor):
     """An `EPollReactor` that waits in its `poller`, and whose timers go by the monotonic clock."""
 
-    seconds = staticmethod(time.monotonic)
+    seconds = staticmethod(monotonic)
 
     def __init__(self, poller: Poller | None = None) -> None:
         """Wait in a poller, by default a new one."""
@@ -36,8 +39,25 @@ class PollerReactor(EPollReactor):
         """Continue after a bug in Twisted's part, as its main loop would."""
 
     def doPoll(self, timeout: float | None) -> None:
-        """Wait for events for `timeout` seconds at most, for ever with None."""
-        self.poller.poll(-1 if timeout is None else timeout)
+        """
+        Wait for events for `timeout` seconds at most, for ever with None.
+
+        While the reactor runs, this goes on until Twisted's loop has something to do: a timer is due or new, another
+        thread has left a call, or the reactor stops. A turn of that loop costs as much as what Python does for a small
+        round trip, which needs two.
+        """
+        poll = self.poller.poll
+        poll(-1 if timeout is None else timeout)
+        # These are private, too, but for the queue.
+        while self._started and not (self._newTimedCalls or self.threadCallQueue or self._justStopped):
+            timers = self._pendingTimedCalls
+            if timers:
+                wait = timers[0].time - monotonic()
+                if wait <= 0:
+                    return
+                poll(min(wait, _LONGEST_SECONDS))
+            else:
+                poll(-1)
 
     doIteration = doPoll
 
@@ -56,4 +76,4 @@ def use_monotonic_clock(reactor: Any) -> None:
     Twisted's go by the wall clock: when that is set back by a day, nothing is due for a day.
     """
     if not reactor.getDelayedCalls():
-        reactor.seconds = time.monotonic
+        reactor.seconds = monotonic

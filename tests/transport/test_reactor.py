@@ -47,8 +47,15 @@ def run(reactor: PollerReactor, until: Deferred[None]) -> None:
 
 
 def test_twisted_has_what_the_reactor_stands_on() -> None:
-    """A new Twisted may have renamed this private attribute: `mailproxy.transport.reactor` has to follow."""
+    """A new Twisted may have renamed these private attributes: `mailproxy.transport.reactor` has to follow."""
     reactor = ClosingEPollReactor()
+    for name in ("_started", "_justStopped", "_newTimedCalls", "_pendingTimedCalls", "threadCallQueue"):
+        assert hasattr(reactor, name), f"EPollReactor has no {name} any more"
+    call = reactor.callLater(10.0, print)
+    assert getattr(reactor, "_newTimedCalls", None) == [call]
+    reactor.timeout()
+    assert getattr(reactor, "_pendingTimedCalls", None) == [call]
+    call.cancel()
     epoll = getattr(reactor, "_poller", None)
     assert callable(getattr(epoll, "fileno", None)), "EPollReactor has no _poller with a fileno() any more"
     reactor.close()
@@ -84,6 +91,81 @@ def test_other_threads_wake_the_reactor(reactor: PollerReactor) -> None:
     run(reactor, done)
     pool = reactor.getThreadPool()
     pool.stop()
+
+
+@pytest.fixture
+def busy(reactor: PollerReactor) -> Iterator[list[int]]:
+    """Keep a reactor's poller busy: a socket has an unread byte. What is appended is called with each event."""
+    ours, other = socket.socketpair()
+    events: list[int] = []
+    reactor.poller.add(ours.fileno(), events.append, READ)
+    other.send(b"x")
+    yield events
+    reactor.poller.remove(ours.fileno())
+    ours.close()
+    other.close()
+
+
+def test_timer_passes_while_there_are_events(reactor: PollerReactor, busy: list[int]) -> None:
+    done: Deferred[None] = Deferred()
+    reactor.callLater(0.01, done.callback, None)
+    run(reactor, done)
+    assert len(busy) > 10
+
+
+def test_timer_that_an_event_makes_or_moves_passes(reactor: PollerReactor) -> None:
+    done: Deferred[None] = Deferred()
+    ours, other = socket.socketpair()
+    moved = reactor.callLater(PATIENCE_SECONDS + 10, done.callback, None)
+
+    def on_event(events: int) -> None:
+        if ours.recv(1) == b"1":
+            reactor.callLater(0, other.send, b"2")
+        else:
+            moved.reset(0)
+
+    reactor.poller.add(ours.fileno(), on_event, READ)
+    other.send(b"1")
+    run(reactor, done)
+    reactor.poller.remove(ours.fileno())
+    ours.close()
+    other.close()
+
+
+def test_stop_by_an_event_is_noticed(reactor: PollerReactor) -> None:
+    ours, other = socket.socketpair()
+    stopped: list[None] = []
+    reactor.addSystemEventTrigger("before", "shutdown", stopped.append, None)
+
+    def on_event(events: int) -> None:
+        ours.recv(1)
+        reactor.stop()
+
+    reactor.poller.add(ours.fileno(), on_event, READ)
+    other.send(b"x")
+    late = reactor.callLater(PATIENCE_SECONDS, reactor.crash)
+    reactor.run(installSignalHandlers=False)
+    assert stopped == [None]
+    assert late.active()
+    ours.close()
+    other.close()
+
+
+def test_calls_of_other_threads_are_made_while_there_are_events(reactor: PollerReactor, busy: list[int]) -> None:
+    done: Deferred[None] = Deferred()
+    reactor.callWhenRunning(reactor.callInThread, reactor.callFromThread, done.callback, None)
+    run(reactor, done)
+    reactor.getThreadPool().stop()
+
+
+def test_events_take_no_turn_of_twisted_s_loop(reactor: PollerReactor, busy: list[int]) -> None:
+    turns: list[None] = []
+    usual = reactor.runUntilCurrent
+    done: Deferred[None] = Deferred()
+    reactor.callLater(0.05, done.callback, None)
+    reactor.runUntilCurrent = lambda: turns.append(usual())  # type: ignore[method-assign]
+    run(reactor, done)
+    assert len(turns) < 10 < len(busy)
 
 
 class Echo(Protocol):
