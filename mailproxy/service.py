@@ -295,7 +295,7 @@ class ProxyService(Service):
     def hand_over(self) -> None:
         """Let another process, which has the listening sockets, accept all clients."""
         self._process_state.share_sockets(with_others=True)
-        self._admin_access.stop_accepting()
+        self._admin_access.hand_over()
         self.bans.leave()
 
     def stopService(self) -> Deferred[None]:

@@ -78,6 +78,7 @@ class Workers:
         self._pauses: dict[int, IDelayedCall] = {}
         self._check_call: IDelayedCall | None = None
         self._waiting: list[Deferred[Sequence[str]]] = []
+        self._have_been_ready = False
         self._behind: list[str] = []
         """Which workers cannot use the reading that they got last, and why."""
         self._questions = OpenQuestions(reactor)
@@ -204,9 +205,10 @@ class Workers:
         return ready
 
     def _see_whether_ready(self) -> None:
-        # One that is replaced later begins with the latest reading, and one may have no forker that replaces it: the
-        # others do not wait for these.
-        if self._members and all(member.is_ready for member in self._members.values()):
+        # One that is replaced later begins with the latest reading, and one may have no forker that replaces it: nobody
+        # waits for these. Only at the start some worker has to be there.
+        if (self._members or self._have_been_ready) and all(member.is_ready for member in self._members.values()):
+            self._have_been_ready = True
             waiting, self._waiting = self._waiting, []
             for ready in waiting:
                 ready.callback(tuple(self._behind))

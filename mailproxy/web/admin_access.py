@@ -36,10 +36,12 @@ class AdminAccess:
             self._http.open(bound, admin, http)
         self._sockets.close_others(admin_places(admin))
 
-    def stop_accepting(self) -> None:
-        """Accept no further administrators; connected ones stay."""
+    def hand_over(self) -> None:
+        """Leave the sockets to another process, which has them as well; connected administrators stay."""
         self._socket.open(None)
         self._http.stop_accepting()
+        # While this process had them open, no successor of the other one could listen there.
+        self._sockets.close_others(())
 
     def close(self) -> None:
         """Stop accepting, and close all connections and sockets."""

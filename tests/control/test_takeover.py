@@ -20,6 +20,7 @@ from mailproxy.control.call import NoService
 from mailproxy.control.client import IDLE_SECONDS
 from mailproxy.control.takeover import StillServes, Takeover
 from mailproxy.control.watch import Watch
+from mailproxy.front.admin import AdminPlace
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
 from tests.control.service import DONE, HELLO
@@ -159,6 +160,17 @@ def test_process_that_leaves_removes_no_file(make: Make, tmp_path: Path) -> None
     running.advance(0.1)
     assert running.has_stopped
     assert path.exists()
+
+
+def test_process_that_leaves_does_not_listen_for_administrators(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    running = make()
+    sockets = running.service.process_state.admin
+    sockets.bind([AdminPlace("admin.socket", UnixBind(str(path)), 0o600)])
+    running.service.stop.leave(running.service.stop.times_to_leave())
+    assert sockets.sockets == []
+    assert path.exists()
+    stop(running)
 
 
 def test_process_that_leaves_keeps_to_the_times_that_it_is_given(make: Make) -> None:

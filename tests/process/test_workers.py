@@ -498,6 +498,29 @@ def test_worker_that_cannot_be_forked_now_is_forked_later(bench: Bench, logged: 
     assert [member.number for member in bench.workers.members if member.pid] == [0, 1]
 
 
+def test_reload_while_no_worker_can_be_forked_is_held_up_by_nobody(bench: Bench) -> None:
+    bench.be_ready()
+    bench.forker.problem = "Resource temporarily unavailable"
+    for played in list(bench.played):
+        bench.end(played)
+    bench.forker.work()
+    assert bench.workers.members == []
+    assert bench.result(bench.workers.read()) == ()
+    bench.forker.problem = ""
+    bench.live(1)
+    bench.forker.work()
+    assert [member.sent for member in bench.workers.members] == [bench.number] * 2
+
+
+def test_start_waits_for_a_worker_that_cannot_be_forked_yet(bench: Bench) -> None:
+    bench.forker.problem = "Resource temporarily unavailable"
+    for played in list(bench.played):
+        bench.end(played)
+    bench.forker.work()
+    assert bench.workers.members == []
+    assert not bench.ready.called
+
+
 def test_worker_that_cannot_be_forked_holds_no_stop_up(bench: Bench) -> None:
     bench.be_ready()
     bench.forker.problem = "Resource temporarily unavailable"
