@@ -154,15 +154,19 @@
 
   // A button that takes something from clients asks once more, in its own place.
   function isSure(button) {
-    if ("sure" in button.dataset || "armed" in button.dataset) return true;
-    const words = button.textContent;
-    button.dataset.armed = "";
+    if ("sure" in button.dataset || disarm(button)) return true;
+    button.dataset.armed = button.textContent;
     button.textContent = "sure?";
-    setTimeout(() => {
-      delete button.dataset.armed;
-      button.textContent = words;
-    }, SURE_MS);
+    setTimeout(() => disarm(button), SURE_MS);
     return false;
+  }
+
+  // Each answer counts once: the second click of a double click asks again.
+  function disarm(button) {
+    if (!("armed" in button.dataset)) return false;
+    button.textContent = button.dataset.armed;
+    delete button.dataset.armed;
+    return true;
   }
 
   document.addEventListener("click", async (event) => {
