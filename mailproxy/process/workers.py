@@ -79,6 +79,8 @@ class Workers:
         self._check_call: IDelayedCall | None = None
         self._waiting: list[Deferred[Sequence[str]]] = []
         self._have_been_ready = False
+        self._delayed: set[int] = set()
+        """The workers that could not be started at the last attempt, as the log says."""
         self._behind: list[str] = []
         """Which workers cannot use the reading that they got last, and why."""
         self._questions = OpenQuestions(reactor)
@@ -128,13 +130,15 @@ class Workers:
             self._delay(number, str(error.strerror))
 
     def _delay(self, number: int, reason: str) -> None:
-        """Try again in a while to start a worker."""
-        self._log.error(
-            "worker {worker} cannot be started now, mailproxy tries again: {reason}",
-            event="worker-delayed",
-            worker=number,
-            reason=reason,
-        )
+        """Try again in a while to start a worker; say so once."""
+        if number not in self._delayed:
+            self._delayed.add(number)
+            self._log.error(
+                "worker {worker} cannot be started now, mailproxy tries again: {reason}",
+                event="worker-delayed",
+                worker=number,
+                reason=reason,
+            )
         member = self._members.pop(number, None)
         if member is not None:
             member.close()
@@ -162,6 +166,7 @@ class Workers:
         for member in self._members.values():
             if member.stamp == stamp:
                 member.begin(pid)
+                self._delayed.discard(member.number)
                 self._log.info("worker {worker} is pid {pid}", event="worker", worker=member.number, pid=pid)
 
     def _not_forked(self, stamp: int, reason: str) -> None:

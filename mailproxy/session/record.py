@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.proxyprotocol import Address, Header, InetAddress, SslClient, TlvType
+from mailproxy.proxyprotocol.address import host_port
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.line import Fields, escaped
 from mailproxy.session.tally import CountedSession
@@ -41,16 +42,12 @@ def describe(session: LoggedSession) -> Fields:
     """Return the fields of a session, by the names in docs/log.md; fields that do not apply are absent."""
     fields = _who(session)
     stream, termination = session.stream, session.termination
-    started, secured, greeted = session.started, session.secured, session.greeted
     if session.auth_failures:
         fields["auth_failures"] = session.auth_failures
     fields["bytes_in"] = session.client.received
     fields["bytes_out"] = 0 if stream is None else stream.received
-    if secured:
-        fields["handshake_ms"] = round((secured - started) * 1000)
-    if greeted:
-        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
-    fields["total_ms"] = round((session.ended - started) * 1000)
+    _add_times(fields, session)
+    fields["total_ms"] = round((session.ended - session.started) * 1000)
     fields["termination"] = "" if termination is None else termination.letters
     if session.first_to_end:
         fields["first_to_end"] = session.first_to_end
@@ -62,11 +59,7 @@ def describe(session: LoggedSession) -> Fields:
 def describe_start(session: LoggedSession) -> Fields:
     """Return the fields of a session that has just reached a server: those of `describe` that are known by then."""
     fields = _who(session)
-    started, secured, greeted = session.started, session.secured, session.greeted
-    if secured:
-        fields["handshake_ms"] = round((secured - started) * 1000)
-    if greeted:
-        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
+    _add_times(fields, session)
     return fields
 
 
@@ -154,6 +147,14 @@ def _add_refused(fields: Fields, presented: Presented) -> None:
     fields["verify"] = presented.verify
 
 
+def _add_times(fields: Fields, session: LoggedSession) -> None:
+    started, secured, greeted = session.started, session.secured, session.greeted
+    if secured:
+        fields["handshake_ms"] = round((secured - started) * 1000)
+    if greeted:
+        fields["connect_ms"] = round((greeted - (secured or started)) * 1000)
+
+
 def _add_ruling(fields: Fields, ruling: Decision | Pending) -> None:
     if isinstance(ruling, Decision):
         if ruling.rule:
@@ -180,8 +181,7 @@ def _is_passed_on_tls(header: Header, backend: Backend | None) -> bool:
 def client_words(name: object) -> str:
     """Return the client's address as ``accept`` returned it; a peer on a UNIX socket seldom has a name."""
     if isinstance(name, tuple):
-        host, port = name[0], name[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # `host_port`, without another call
+        return host_port(name[0], name[1])
     return "unix"
 
 

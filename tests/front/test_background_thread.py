@@ -68,10 +68,12 @@ def test_work_comes_one_by_one_and_the_reactor_waits_less_for_its_turn_meanwhile
 
     background.do(first)
     background.do(partial(order.append, 2))
+    background.do(partial(order.append, 3))
     assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, abs=1e-5)
     go.set()
     reactor.turn()
     assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, abs=1e-5)
     reactor.turn()
+    reactor.turn()
     assert sys.getswitchinterval() == pytest.approx(usual, abs=1e-5)
-    assert order == [1, 2]
+    assert order == [1, 2, 3]

@@ -379,3 +379,4 @@ def test_client_is_counted_once_whatever_rules_count_by(per: Sequence[str], clie
     known = SourceCounts(sources, plan, lambda: START)
     for measure in settings.measures:
         assert known.count(measure)(source) == 5.0
+    assert sources.size == 1 + sum((int(one[1:]) > 32) == (":" in client) for one in per)

@@ -492,10 +492,16 @@ def test_worker_that_cannot_be_forked_now_is_forked_later(bench: Bench, logged: 
     reloaded = bench.workers.read()
     bench.deliver(bench.played[1], Ready(member.sent))
     assert bench.result(reloaded) == ()
+    bench.live(3)
     bench.forker.problem = ""
     bench.live(1)
     bench.forker.work()
     assert [member.number for member in bench.workers.members if member.pid] == [0, 1]
+    assert sum("cannot be started now" in line for line in lines(logged)) == 1
+    bench.forker.problem = "Cannot allocate memory"
+    bench.end(bench.played[-1])
+    bench.live(3)  # it is replaced after a pause: it has lived for a short time
+    assert sum("cannot be started now" in line for line in lines(logged)) == 2
 
 
 def test_reload_while_no_worker_can_be_forked_is_held_up_by_nobody(bench: Bench) -> None:
