@@ -97,27 +97,48 @@ class Outgoing:
     def begin(self) -> None:
         """Connect; the owner may be called before this returns."""
         target = self._target
-        header = self._header
         try:
             sock = self._socket = target.make_socket(target.family, _KIND)
             if target.family != _UNIX:
                 sock.setsockopt(_TCP, _NODELAY, 1)
-                if header:
+                if self._header:
                     # The header follows at once and carries the last ACK of TCP's handshake: one packet less.
                     sock.setsockopt(_TCP, _QUICKACK, 0)
             code = sock.connect_ex(target.address)
             if code not in _GOES_ON:
                 raise OSError(code, os.strerror(code))
-            # On the same machine the connection exists already, although the kernel says that it is in progress.
-            is_there = (code == 0 or (header and isinstance(header, bytes))) and _write_header(sock, header)
         except OSError as error:
             self._fail(error)
             return
-        if is_there:
-            self._poller.add(sock.fileno(), self._on_connected, READ)
-            self._connected(sock)
+        if code:
+            self._poller.at_end(self._write_early)
+        else:
+            self._write_first(sock, self._header)
+
+    def _write_early(self) -> None:
+        """
+        Write the header of a connection that is in progress.
+
+        On the same machine the connection exists already, although the kernel says that it is in progress. The header
+        wakes the server: several in a row wake it once, one after each connect as often as there are connections.
+        """
+        sock, header = self._socket, self._header
+        if sock is None:
+            return  # canceled
+        if header and isinstance(header, bytes):
+            self._write_first(sock, header)
         else:
             self._poller.add(sock.fileno(), self._on_connected, WRITE)
+
+    def _write_first(self, sock: socket.SocketType, header: HeaderSource) -> None:
+        try:
+            is_written = _write_header(sock, header)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._poller.add(sock.fileno(), self._on_connected, READ if is_written else WRITE)
+        if is_written:
+            self._connected(sock)
 
     def cancel(self) -> None:
         """Give up."""

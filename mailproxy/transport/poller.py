@@ -65,6 +65,8 @@ class Poller:
         """The time of the last batch of events, in seconds: the relay uses it in place of the clock."""
         self.batch = 0
         """The number of events in the last batch."""
+        self._is_in_batch = False
+        self._last: list[Callable[[], object]] = []
 
     def look_at_clock(self) -> float:
         """Bring `now` up to date between two batches, for timers; return it."""
@@ -97,6 +99,7 @@ class Poller:
         events = self._epoll.poll(seconds, EVENTS_PER_POLL)
         self.now = self._monotonic()
         self.batch = len(events)
+        self._is_in_batch = True
         find = self.ready.get
         for descriptor, event in events:
             ready = find(descriptor)
@@ -105,8 +108,22 @@ class Poller:
                     ready(event)
                 except Exception:
                     self._broke(descriptor, ready)
+        for call in self._last:  # one may add others
+            try:
+                call()
+            except Exception:
+                self._broke(-1, call)
+        self._last.clear()
+        self._is_in_batch = False
 
-    def _broke(self, descriptor: int, ready: Ready) -> None:
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Call something after the last event of this batch; at once if it has only one, or between two batches."""
+        if self._is_in_batch and self.batch > 1:
+            self._last.append(call)
+        else:
+            call()
+
+    def _broke(self, descriptor: int, ready: Callable[..., object]) -> None:
         # Our bug, whatever the peer sent: this connection ends, the others continue.
         self._log.failure("bug in {ready}", ready=ready)
         broke = getattr(getattr(ready, "__self__", None), "broke", None)

@@ -16,7 +16,7 @@ import pytest
 from mailproxy.tls.client import CertificateRefused, ClientTls
 from mailproxy.transport.outgoing import Outgoing, Target
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import READ, Poller
+from mailproxy.transport.poller import READ, WRITE, Poller
 from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import VIEW, Stream
 from tests.tls.servers import NAME, client_tls, issued, server_context
@@ -199,6 +199,59 @@ def test_failed_attempt_leaves_nothing(attempt: Attempt) -> None:
     attempt.until(lambda: attempt.error)
     assert len(os.listdir("/proc/self/fd")) == before
     assert attempt.poller.ready == {}
+
+
+def poll_while_busy(attempt: Attempt, begin: Callable[[], object]) -> None:
+    """Begin something in one event of a batch of two."""
+    begins = [begin]
+
+    def on_event(events: int) -> None:
+        while begins:
+            begins.pop()()
+
+    one, other = socket.socketpair()
+    with one, other:
+        for sock in (one, other):
+            attempt.poller.add(sock.fileno(), on_event, WRITE)
+        attempt.poller.poll(5)
+        for sock in (one, other):
+            attempt.poller.remove(sock.fileno())
+
+
+def test_busy_process_connects_several_times_before_it_writes_headers(attempt: Attempt) -> None:
+    """Each header wakes the server, if it sleeps."""
+    steps: list[str] = []
+
+    class Noted(socket.SocketType):
+        def connect_ex(self, address: Any) -> int:
+            steps.append("connect")
+            return super().connect_ex(address)
+
+        def send(self, data: Any, *flags: int) -> int:
+            steps.append("send")
+            return super().send(data, *flags)
+
+    poll_while_busy(attempt, lambda: [attempt.begin(make_socket=Noted) for _ in range(3)])
+    assert steps == ["connect"] * 3 + ["send"] * 3
+    for server in [attempt.accept() for _ in range(3)]:
+        attempt.until(lambda server=server: server.data == HEADER)  # type: ignore[misc]
+
+
+def test_attempt_that_is_cancelled_before_its_header_writes_none(attempt: Attempt) -> None:
+    poll_while_busy(attempt, lambda: attempt.begin().cancel())
+    server = attempt.accept()
+    attempt.until(lambda: server.fin)
+    assert not server.data
+    assert (attempt.stream, attempt.error, attempt.poller.ready) == (None, None, {})
+
+
+def test_bug_in_a_busy_process_gives_the_attempt_up(attempt: Attempt) -> None:
+    class Buggy(socket.SocketType):
+        def send(self, data: Any, *flags: int) -> int:
+            raise ZeroDivisionError("a bug")
+
+    poll_while_busy(attempt, lambda: attempt.begin(make_socket=Buggy))
+    assert (attempt.broken, attempt.poller.ready) == (1, {})
 
 
 @pytest.mark.parametrize("is_tls", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -140,6 +140,9 @@ class Connection:
     def on_event(self, events: int) -> None:
         raise ZeroDivisionError("a bug")
 
+    def fail(self) -> None:
+        raise ZeroDivisionError("a bug")
+
     def broke(self) -> None:
         self.broken += 1
 
@@ -189,6 +192,78 @@ def test_bug_does_not_keep_events_from_others(poller: Poller) -> None:
     assert received == [BYTES, BYTES]
     for sock in (sock for pair in pairs for sock in pair):
         sock.close()
+
+
+# What is put off to the end of a batch.
+
+
+class Batch:
+    """Connections with bytes to read; the first one that is told of them puts calls off."""
+
+    def __init__(self, poller: Poller, size: int, calls: Sequence[Callable[[], object]]) -> None:
+        self.poller = poller
+        self.events: list[int] = []
+        self._calls = calls
+        self._pairs = [socket.socketpair() for _ in range(size)]
+        for ours, theirs in self._pairs:
+            poller.add(ours.fileno(), self._on_event, READ)
+            theirs.send(b"x")
+
+    def _on_event(self, events: int) -> None:
+        self.events.append(events)
+        if len(self.events) == 1:
+            for call in self._calls:
+                self.poller.at_end(call)
+
+    def close(self) -> None:
+        for sock in (sock for pair in self._pairs for sock in pair):
+            self.poller.remove(sock.fileno())
+            sock.close()
+
+
+def test_call_comes_after_all_events_of_the_batch_and_only_once(poller: Poller) -> None:
+    seen: list[int] = []
+    batch = Batch(poller, 3, [lambda: seen.append(len(batch.events))])
+    poller.poll(0)
+    assert seen == [3]
+    poller.poll(0)
+    assert seen == [3]
+    batch.close()
+
+
+def test_call_comes_at_once_if_nothing_else_has_happened(poller: Poller) -> None:
+    seen: list[int] = []
+    batch = Batch(poller, 1, [lambda: seen.append(1), lambda: seen.append(2)])
+    poller.poll(0)
+    assert seen == [1, 2]
+    batch.close()
+
+
+def test_call_comes_at_once_between_two_batches(poller: Poller) -> None:
+    batch = Batch(poller, 2, [])
+    poller.poll(0)
+    seen: list[int] = []
+    poller.at_end(lambda: seen.append(1))
+    assert seen == [1]
+    batch.close()
+
+
+def test_last_call_may_add_another(poller: Poller) -> None:
+    seen: list[int] = []
+    batch = Batch(poller, 2, [lambda: poller.at_end(lambda: seen.append(1))])
+    poller.poll(0)
+    assert seen == [1]
+    batch.close()
+
+
+def test_bug_in_a_call_is_reported_to_its_owner_and_keeps_nothing_from_others(poller: Poller, ends: Ends) -> None:
+    seen: list[int] = []
+    connection = Connection(ends[0])
+    batch = Batch(poller, 2, [partial(connection.on_event, 0), connection.fail, lambda: seen.append(1)])
+    with capturedLogs() as events:
+        poller.poll(0)
+    assert (connection.broken, seen, bugs(events)) == (1, [1], 2)
+    batch.close()
 
 
 @pytest.fixture(params=[ClosingSelectReactor, ClosingEPollReactor])
