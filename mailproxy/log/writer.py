@@ -22,6 +22,10 @@ from mailproxy.log.sink import Sink
 # and 50 connections need more memory.
 QUEUE_BYTES = 1024 * 1024
 
+# The wait for more lines after the first one: to wake the thread, and to give it the interpreter, costs as much as to
+# format ten.
+COLLECT_SECONDS = 0.02
+
 # The pause before another attempt after a failure, for example a full disk or a server that refuses connections.
 RETRY_SECONDS = 1.0
 
@@ -144,6 +148,7 @@ class LineWriter:
         lines: deque[bytes] = deque()
         while not (self._ends_at is not None and queue.empty()):
             lines.append(queue.get())
+            self._sleep(COLLECT_SECONDS)
             while not queue.empty():
                 lines.append(queue.get())
             while b"" in lines:
