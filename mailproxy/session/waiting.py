@@ -35,6 +35,8 @@ _RECEIVED_SSL = LeftOut("SSL that came in", 'proxy-v2-pass-tlvs has no "ssl"')
 class Seeking(Host, LoggedSession, Protocol):
     """A session that needs a server."""
 
+    stage: Stage
+
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
 
@@ -62,6 +64,8 @@ class Waiting(Stage):
 
     def begin(self) -> None:
         """Dial: at once for a client, or later for a proxy's own connection, if it is still open."""
+        if self._session.stage is not self:
+            return  # it has ended in the same batch of events
         if self._session.is_local and self._handed_over is None:
             self._session.wait(LOCAL_SECONDS)
         else:

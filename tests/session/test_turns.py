@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from mailproxy.balance.change import Change
 from mailproxy.config import Check
 from mailproxy.session.session import Session
 from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
+from mailproxy.transport.poller import WRITE
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -116,6 +118,44 @@ def test_many_turns_that_go_round_are_no_recursion(make: MakeBench) -> None:
     bench.advance(60)
     assert set(letters(bench, clients)) <= {"SC", "sQ"}
     assert not any(bench.taken)
+
+
+# Batches of events.
+
+
+def test_all_clients_of_a_batch_are_accepted_before_a_server_is_dialled(make: MakeBench) -> None:
+    bench = make()
+    client, _ = bench.relay()
+    sessions: list[int] = []
+
+    def make_socket(family: int, kind: int) -> socket.SocketType:
+        sessions.append(len(bench.frontend.sessions))
+        return socket.SocketType(family, kind)
+
+    bench.dials_with(make_socket)
+    client.send(b"a NOOP\r\n")
+    for _ in range(2):
+        bench.client()
+    bench.poller.poll(5)
+    assert sessions == [3, 3]
+
+
+def test_session_that_ends_in_the_batch_of_its_accept_dials_nobody(make: MakeBench) -> None:
+    bench = make()
+    bench.client()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+
+        def end_all(events: int) -> None:
+            bench.poller.remove(ours.fileno())
+            bench.poller.pause(ours.fileno())
+            for session in list(bench.frontend.sessions):
+                session.abort()
+
+        bench.poller.add(ours.fileno(), end_all, WRITE)
+        bench.poller.poll(5)
+    assert not bench.server.is_asked
+    assert [line["termination"] for line in bench.lines()] == ["KR"]
 
 
 # Changes.
