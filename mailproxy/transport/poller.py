@@ -65,7 +65,8 @@ class Poller:
         """The time of the last batch of events, in seconds: the relay uses it in place of the clock."""
         self.batch = 0
         """The number of events in the last batch."""
-        self._is_in_batch = False
+        self._collects = False
+        """True in a batch of several events: `at_end` collects calls."""
         self._last: list[Callable[[], object]] = []
 
     def look_at_clock(self) -> float:
@@ -99,7 +100,8 @@ class Poller:
         events = self._epoll.poll(seconds, EVENTS_PER_POLL)
         self.now = self._monotonic()
         self.batch = len(events)
-        self._is_in_batch = True
+        if len(events) > 1:
+            self._collects = True
         find = self.ready.get
         for descriptor, event in events:
             ready = find(descriptor)
@@ -108,17 +110,21 @@ class Poller:
                     ready(event)
                 except Exception:
                     self._broke(descriptor, ready)
+        if self._collects:
+            self._end_batch()
+
+    def _end_batch(self) -> None:
         for call in self._last:  # one may add others
             try:
                 call()
             except Exception:
                 self._broke(-1, call)
         self._last.clear()
-        self._is_in_batch = False
+        self._collects = False
 
     def at_end(self, call: Callable[[], object]) -> None:
         """Call something after the last event of this batch; at once if it has only one, or between two batches."""
-        if self._is_in_batch and self.batch > 1:
+        if self._collects:
             self._last.append(call)
         else:
             call()
