@@ -99,8 +99,8 @@ class Poller:
         """Wait for events for `seconds` at most (-1: for ever), and call what is ready."""
         events = self._epoll.poll(seconds, EVENTS_PER_POLL)
         self.now = self._monotonic()
-        self.batch = len(events)
-        if len(events) > 1:
+        self.batch = size = len(events)
+        if size > 1:
             self._collects = True
         find = self.ready.get
         for descriptor, event in events:
