@@ -33,7 +33,7 @@ class Greeter(Protocol):
 async def main(reactor, port="8143"):
     """Listen for proxies on this machine, and only for them."""
     addressed = Strictness(accept_unspec=False)  # the header of a client has its IP address, not a UNIX path for one
-    policy = AcceptPolicy(trusted=["127.0.0.0/8"], refuse_others=True, timeout=3, strictness=addressed)
+    policy = AcceptPolicy(trusted=["127.0.0.0/8"], refuse_others=True, timeout=10, strictness=addressed)
     endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(reactor, int(port)), policy)
     listening = await endpoint.listen(Factory.forProtocol(Greeter))
     print("listening on port", listening.getHost().port, flush=True)

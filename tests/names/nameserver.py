@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import Clock, deferLater
 from twisted.names import dns
@@ -82,11 +82,10 @@ class LoopbackNameserver:
         while True:
             self._ports.append(REACTOR.listenTCP(0, _Streams(self), interface="127.0.0.1"))
             port: int = self._ports[-1].getHost().port
-            datagrams = dns.DNSDatagramProtocol(self, reactor=REACTOR)
-            try:
-                self._ports.insert(0, REACTOR.listenUDP(port, datagrams, interface="127.0.0.1"))
-            except CannotListenError:
+            if _is_taken(port):
                 continue
+            datagrams = dns.DNSDatagramProtocol(self, reactor=REACTOR)
+            self._ports.insert(0, REACTOR.listenUDP(port, datagrams, interface="127.0.0.1"))
             return port
 
     def close(self) -> Deferred[Any]:
@@ -134,3 +133,13 @@ class LoopbackNameserver:
             if not any(record.name == query.name for record in self.records):
                 reply.rCode = dns.ENAME
         return reply
+
+
+def _is_taken(port: int) -> bool:
+    """Whether a UDP port is in use. Twisted would say so as well, and leave a socket unclosed."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
